@@ -1,0 +1,69 @@
+#!/bin/sh
+# Make this host able to run drills: the Debian packages that are missing, and a container engine that answers.
+# Says in one sentence what it needs when it cannot. Does nothing, at once, when everything is there.
+set -eu
+
+packages="docker.io mmdebstrap openssh-client"
+say() { printf '%s\n' "muster: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo "$@"
+    else die "this needs root or sudo to run: $*"
+    fi
+}
+
+# An engine of the user's own choice (DOCKER_HOST, a context, Podman) is never replaced.
+engine_answers() {
+    [ -n "${DOCKER_HOST:-}" ] && return 0
+    [ -S /var/run/docker.sock ] || return 1
+    # Any answer will do, even "permission denied": then an engine is there, and Muster says what to do about it.
+    python3 - <<'PY' 2>/dev/null
+import http.client, socket, sys
+try:
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(5)
+        s.connect("/var/run/docker.sock")
+        s.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+        sys.exit(b"200" not in s.recv(64))
+except PermissionError:
+    sys.exit(0)
+except OSError:
+    sys.exit(1)
+PY
+}
+
+install_missing() {
+    command -v apt-get >/dev/null || die "no apt-get here: install these yourself, then run this again: $*"
+    say "installing $* (once)"
+    as_root apt-get update -qq || die "apt-get update failed: see the lines above"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+        die "apt-get could not install $*: see the lines above"
+}
+
+missing=""
+for package in $packages; do
+    case "$package" in docker.io) engine_answers && continue; command -v dockerd >/dev/null && continue ;; esac
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+# The engine's network rules need iptables, which docker.io only recommends on some releases.
+command -v iptables >/dev/null || missing="$missing iptables"
+# shellcheck disable=SC2086  # a list of package names
+[ -z "$missing" ] || install_missing $missing
+
+if ! engine_answers; then
+    say "starting the container engine"
+    if [ -d /run/systemd/system ]; then
+        as_root systemctl start docker || die "systemd could not start docker: journalctl -u docker says why"
+    else
+        # Not /etc/init.d/docker: it raises a limit first, which needs CAP_SYS_RESOURCE, and gives up without it.
+        as_root sh -c 'setsid dockerd >>/var/log/docker.log 2>&1 </dev/null &'
+    fi
+    tries=0
+    until engine_answers; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 120 ] || die "the container engine does not answer after 60 s: /var/log/docker.log says why"
+        sleep 0.5
+    done
+fi
