@@ -1,0 +1,1 @@
+"""Journals that tell a drill, for tests of what is made from them."""
