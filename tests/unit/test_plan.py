@@ -218,8 +218,8 @@ class TestMistakes:
         more = '[data.more]\nclass = "config"\npaths = ["/etc/mosquitto/conf.d"]\n'
         (found,) = mistakes(MINIMAL + more)
         assert found == (
-            '[data.more] paths: "/etc/mosquitto/conf.d" lies inside "/etc/mosquitto" and so in the dataset "broker", too; keep it in '
-            "one of them, or exclude it in the other"
+            '[data.more] paths: "/etc/mosquitto/conf.d" lies inside "/etc/mosquitto" and so in the dataset "broker", too; '
+            "keep it in one of them, or exclude it in the other"
         )
 
     def test_a_path_that_the_wider_dataset_excludes_is_no_mistake(self) -> None:
