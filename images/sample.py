@@ -64,11 +64,15 @@ class SampleError(MusterError):
     """The sample cannot be made, or its Pi did not do what it was told; the text says what and why."""
 
 
-def make_images(client: docker.DockerClient, say: Say) -> tuple[images.Image, images.Image]:
-    """Make the images of the Pi and of the store, or find them made from the same recipes."""
+def store_image(client: docker.DockerClient, say: Say) -> images.Image:
+    """Make the image of the off-site store, or find it made from the same recipe."""
+    return images.layer(client, ROOT / "images" / "store", images.clean(client, say=say), "store", say)
+
+
+def pi_image(client: docker.DockerClient, say: Say) -> images.Image:
+    """Make the image of the Pi, or find it made from the same recipe, plan and seal."""
     plan = tomllib.loads(PLAN.read_text())
     base = images.clean(client, plan["machine"]["os"], say)
-    store = images.layer(client, ROOT / "images" / "store", base, "store", say)
     with tempfile.TemporaryDirectory(prefix="muster-") as scratch:
         recipe = Path(scratch, "sample")
         shutil.copytree(ROOT / "images" / "sample", recipe, ignore=shutil.ignore_patterns("__pycache__"))
@@ -76,7 +80,7 @@ def make_images(client: docker.DockerClient, say: Say) -> tuple[images.Image, im
         shutil.copy(PLAN, recipe / "plan.toml")
         shutil.copy(SEAL, recipe / "muster-seal")
         (recipe / "muster-seal").chmod(0o755)
-        return images.layer(client, recipe, base, "sample", say), store
+        return images.layer(client, recipe, base, "sample", say)
 
 
 def new_home(path: Path) -> Path:
@@ -84,7 +88,7 @@ def new_home(path: Path) -> Path:
     for name in ("usb", "offsite", "secrets", "store"):
         (path / name).mkdir(parents=True, mode=0o700 if name in ("secrets", "store") else 0o755)
     for name in ("restic.password", "vault.password"):
-        _keep(path / "secrets" / name, secrets.token_urlsafe(24) + "\n")
+        _keep(path / "secrets" / name, secrets.token_hex(24) + "\n")
     for key in (path / "secrets" / "offsite.key", path / "store" / "host_key"):
         program = shutil.which("ssh-keygen")
         if program is None:
@@ -109,7 +113,7 @@ def start_store(
     It serves the copies in `home` and has the same host key as ever. A drill wants it read-only; `labels` mark it as the
     caller's to remove.
     """
-    _, image = make_images(client, lambda _: None)
+    image = store_image(client, lambda _: None)
     data = {str(home / "offsite"): {"bind": "/srv/sftp/restic", "mode": "ro" if read_only else "rw"}}
     keys = {str(home / "store"): {"bind": "/etc/store/keys", "mode": "ro"}}
     started = client.containers.run(
@@ -173,7 +177,7 @@ class SamplePi:
 
     def boot(self) -> None:
         """Start the store and the Pi, and wait until its first boot is done and all of its services run."""
-        image, _ = make_images(self.client, self.say)
+        image = pi_image(self.client, self.say)
         name = f"muster-sample-{secrets.token_hex(4)}"
         self._labels = LABEL | container.owner_labels(name, "sample")
         options = {"com.docker.network.bridge.inhibit_ipv4": "true"}  # no way out, and none to this host's own services
@@ -212,8 +216,8 @@ class SamplePi:
 
     def counts(self) -> tuple[int, int]:
         """Count the readings and the events that the Pi has stored."""
-        said = self.run("telemetry-sql 'select count(*) from reading'; sqlite3 /var/lib/telemetry/events.db 'select count(*) from event'")
-        readings, events = said.split()
+        readings = self.run("telemetry-sql 'select count(*) from reading'")
+        events = self.run("sqlite3 /var/lib/telemetry/events.db 'select count(*) from event'")
         return int(readings), int(events)
 
     def feed(self, count: int, *, span: timedelta = timedelta()) -> None:
@@ -232,19 +236,17 @@ class SamplePi:
         yield
         self.run("systemctl stop telemetry-feed.service")
 
-    def backup(self) -> str:
-        """Have the Pi back itself up, through the unit that its timer starts; return the name of the run."""
-        before = self._last_run()
-        self.run("systemctl start telemetry-backup.service", check=False, timeout=1300)
-        after = self._last_run()
-        if after == before or self.run("systemctl is-failed telemetry-backup.service", check=False) == "failed":
-            said = self.run("journalctl -u telemetry-backup.service -n 15 --no-pager -o cat", check=False)
-            raise SampleError(f"The sample Pi's own backup failed:\n{said}")
-        return after
+    def backup(self, options: str = "") -> str:
+        """Have the Pi back itself up, through the unit that its timer starts; return the name of the run.
 
-    def _last_run(self) -> str:
-        lines = self.run("journalctl -u telemetry-backup.service -o cat --no-pager -g '^run .* is backed up$'", check=False)
-        return lines.splitlines()[-1].split()[1] if lines.startswith("run ") else ""
+        With options for `telemetry-backup` it is run as by its owner, by hand. Raises SampleError when the backup fails.
+        """
+        if options:
+            self.run(f"telemetry-backup {options}", timeout=1300)
+        else:
+            why = "{ journalctl -u telemetry-backup.service -n 15 --no-pager -o cat; false; }"
+            self.run(f"systemctl start telemetry-backup.service || {why}", timeout=1300)
+        return str(json.loads(self.run("cat /var/lib/muster/manifest.json"))["run"])
 
     def lose(self) -> datetime:
         """Destroy the Pi, now; what is left is what lies in `home`. Returns the moment of the loss."""
@@ -296,7 +298,7 @@ def make(client: docker.DockerClient, wish: Wish, say: Say, home: Path = HOME) -
         fcntl.flock(lock, fcntl.LOCK_EX)  # of two at once, the second finds what the first has made
         for name in container.remove_leftovers(client):
             say(f"removed {name}, which a killed run left behind")
-        recipe = [image.tag for image in make_images(client, say)] + [str(wish.readings), str(wish.media_mb)]
+        recipe = [store_image(client, say).tag, pi_image(client, say).tag, str(wish.readings), str(wish.media_mb)]
         if _is_young(home / MADE, recipe, wish.max_age):
             say(f"the sample in {home.name} is of the same recipe and young enough: nothing to do")
             return False
@@ -356,7 +358,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The sample Pi: make its backups and lose it.")
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("make", help="make .sample/: back the sample Pi up, then lose it")
-    making.add_argument("--max-age", type=_span, default=timedelta(), help='keep a sample that is younger, e.g. "1h" (always anew)')
+    making.add_argument("--max-age", type=_span, default=timedelta(), help='keep a sample younger than e.g. "1h" (make it anew)')
     making.add_argument("--readings", type=int, default=READINGS, help="readings, and as many events (%(default)s)")
     making.add_argument("--media-mb", type=int, default=MEDIA_MB, help="size of the media archive in MB (%(default)s)")
     store = commands.add_parser("store-up", help="start the off-site store from .sample/, read-only; remove it with docker rm -f")
@@ -372,7 +374,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves through every `with`, as Ctrl-C does
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.monotonic() - started:6.1f} s[/dim]  {text}", markup=True)
+        console.print(f"[dim]{time.monotonic() - started:6.1f} s[/dim]  {text}", soft_wrap=True)
 
     try:
         client = engine.connect()
@@ -382,7 +384,7 @@ def main() -> int:
             labels = dict(label.partition("=")[::2] for label in options.label)
             sys.stdout.write(f"{start_store(client, options.network, labels).id}\n")
     except (MusterError, DockerException, OSError, subprocess.SubprocessError) as error:
-        console.print(f"sample: {error}", markup=False)
+        console.print(f"sample: {error}", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("sample: stopped; nothing is left behind")

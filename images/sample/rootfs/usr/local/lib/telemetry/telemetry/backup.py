@@ -25,6 +25,7 @@ SAFE = Path("/etc/telemetry/backup")
 KEEP = 3  # dumps of each dataset that stay on the station
 DUMP_WITHIN = 600  # seconds
 RESTIC_WITHIN = 900
+NO_REPOSITORY = 10  # restic's exit status
 SSH = (
     f"-i {SAFE}/offsite.key -o UserKnownHostsFile={SAFE}/known_hosts -o StrictHostKeyChecking=yes "
     "-o BatchMode=yes -o ConnectTimeout=4"
@@ -139,12 +140,12 @@ def password_file(repository: Table) -> Path:
     return SAFE / Path(repository["password"]["file"]).name
 
 
-def make_if_missing(repository: Table, *arguments: str) -> None:
-    """Make a repository that is not there yet."""
-    no_repository = 10
-    if restic(repository, "cat", "config", accept=(0, no_repository)) == no_repository:
-        restic(repository, "init", *arguments)
+def into(repository: Table, *arguments: str, init: Sequence[str] = ()) -> None:
+    """Run restic on a repository that is made first if it is not there yet."""
+    if restic(repository, *arguments, accept=(0, NO_REPOSITORY)) == NO_REPOSITORY:
+        restic(repository, "init", *init)
         say(f"made the repository {where(repository)}")
+        restic(repository, *arguments)
 
 
 def back_up(group: list[Table], paths: list[str], host: str, run: str) -> None:
@@ -153,14 +154,12 @@ def back_up(group: list[Table], paths: list[str], host: str, run: str) -> None:
     if missing:
         raise Failed(f"there is nothing at {', '.join(missing)}, which the plan wants backed up")
     first, *others = group
-    make_if_missing(first)
     tag = f"run={run}"
-    restic(first, "backup", "--host", host, "--tag", tag, *paths)
+    into(first, "backup", "--host", host, "--tag", tag, *paths)
     say(f"backed up {len(paths)} paths to {where(first)}")
     for other in others:
         source = ["--from-repo", where(first), "--from-password-file", str(password_file(first))]
-        make_if_missing(other, *source, "--copy-chunker-params")
-        restic(other, "copy", *source, "--host", host, "--tag", tag)
+        into(other, "copy", *source, "--host", host, "--tag", tag, init=[*source, "--copy-chunker-params"])
         say(f"copied to {where(other)}")
 
 

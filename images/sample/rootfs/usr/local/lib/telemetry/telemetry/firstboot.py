@@ -81,7 +81,7 @@ def passwords() -> None:
     """Make the passwords of the MQTT clients, the broker's hashes of them, and the key of the notes."""
     lines = []
     for user in ("ingest", "recorder", "publisher"):
-        password = secrets.token_urlsafe(24)
+        password = secrets.token_hex(24)
         keep(f"mqtt-{user}.password", password.encode(), "telemetry")
         lines.append(f"{user}:{password}\n")
     keep("mosquitto.passwd", "".join(lines).encode())

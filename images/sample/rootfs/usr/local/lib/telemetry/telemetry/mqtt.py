@@ -15,7 +15,7 @@ BATCH = 200  # messages that are stored in one go, at most
 
 def make(user: str | None, password: str | None, client_id: str = "", **options: Any) -> paho.Client:  # noqa: ANN401
     """Make a client that checks the broker against the station's own CA."""
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id, **options)
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id, reconnect_on_failure=False, **options)
     client.tls_set(ca_certs=str(CA))
     if user is not None:
         client.username_pw_set(user, password)

@@ -50,7 +50,8 @@ def answer(path: str) -> tuple[int, str, str]:
         if path == "/":
             said = status()
             page = PAGE.format(
-                readings=said["readings"], note=html.escape(said["note"] or "none"),
+                readings=said["readings"],
+                note=html.escape(said["note"] or "none"),
                 **{key: html.escape(str(said["newest"].get(key))) for key in ("value", "sensor", "at")},
             )
             return 200, "text/html; charset=utf-8", page
