@@ -239,7 +239,7 @@ def failing(folder: Path, began: datetime = LOST + timedelta(days=1)) -> Path:
     }  # fmt: skip
     blocked = {"start ingest", "start status", "start nginx", "smoke round-trip", "smoke old-notes", "smoke status-page"}
     blocked |= {"smoke archive", "metric readings", "watermark readings", "conform packages"}
-    broken = {
+    broken: dict[str, dict[str, Any]] = {
         "load readings": {
             "exit": 1,
             "err": err,
