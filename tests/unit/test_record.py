@@ -92,6 +92,13 @@ def test_a_drill_with_no_check_never_reaches_verified(journal: Told) -> None:
     assert record.verdict == "not proven"
 
 
+def test_a_drill_that_looks_at_the_machine_but_checks_nothing_is_not_proven(journal: Told) -> None:
+    journal.drill([node("conform machine")])
+    journal.step("conform machine", 0.0, 2.0)
+    journal.write("ended", how="finished")
+    assert journal.told().reasons == ("no step of the drill checks anything",)
+
+
 def test_a_drill_of_nothing_proves_nothing(journal: Told) -> None:
     journal.drill([], objectives={"rto": None, "rpo": 3600.0})
     journal.write("ended", how="finished")
@@ -153,7 +160,7 @@ def test_a_missed_rto_fails_though_every_step_is_done(journal: Told) -> None:
     assert record.rto.missed
     assert record.rto.margin == -1.0
     assert record.verdict == "failed"
-    assert record.reasons == ("RTO of telemetry was missed: 30 min 01 s, promised 30 min",)
+    assert record.reasons == ("RTO of telemetry: 30 min 01 s is more than the promised 30 min.",)
 
 
 def test_an_rto_met_to_the_second_is_met(journal: Told) -> None:
@@ -178,7 +185,7 @@ def test_carried_and_manual_seconds_count_in_every_rto(journal: Told) -> None:
 def test_a_service_that_misses_its_own_rto_fails_the_drill(journal: Told) -> None:
     record = a_drill(journal, services={"mosquitto": {"rto": 60.0}})
     assert record.verdict == "failed"
-    assert record.reasons == ("RTO of mosquitto was missed: 1 min 40 s, promised 1 min",)
+    assert record.reasons == ("RTO of mosquitto: 1 min 40 s is more than the promised 1 min.",)
 
 
 def test_a_service_is_not_back_while_one_of_its_steps_is_not_done(journal: Told) -> None:
@@ -208,7 +215,8 @@ def test_without_a_watermark_an_rpo_is_the_age_of_the_snapshot(journal: Told) ->
 def test_a_missed_rpo_fails(journal: Told) -> None:
     record = a_dataset(journal, before_the_loss(minutes=16))
     assert record.verdict == "failed"
-    assert record.reasons == ("RPO of readings was missed: 16 min, promised 15 min",)
+    assert record.reasons == ("RPO of readings: 16 min is more than the promised 15 min.",)
+    assert [found.code for found in record.findings] == ["rpo-missed"]
 
 
 def test_an_rpo_whose_watermark_is_missing_is_not_a_number(journal: Told) -> None:

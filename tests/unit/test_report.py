@@ -116,6 +116,12 @@ def test_every_page_is_whole_html_with_unique_ids(record: Record) -> None:
     assert labels <= set(ids)
 
 
+def test_two_drills_on_one_page_keep_their_ids_apart(tmp_path: Path) -> None:
+    page = Page(summary(told(passing, tmp_path)) + summary(told(failing, tmp_path)))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
 def test_nothing_comes_from_elsewhere_and_nothing_runs(record: Record) -> None:
     html = summary(record)
     assert "//" not in re.sub(r"<pre.*?</pre>", "", html, flags=re.DOTALL)

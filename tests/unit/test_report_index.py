@@ -53,6 +53,17 @@ def test_the_newest_is_by_its_time_and_not_by_its_name(out: Path) -> None:
     assert history(out)[0][0].name == "0-newest"
 
 
+def test_several_drills_of_one_run_stand_each_for_itself(out: Path) -> None:
+    other = failing(out / "a-first" / "other")
+    moved = other.rename(out / "a-first" / "journal-telemetry-corruption.jsonl")
+    other.parent.rmdir()
+    page = write_index(out)
+    assert [run.figures["verdict"] for run in history(out)[0]] == ["failed", "failed", "recovered"]
+    assert runs_table(page).count("run a-first<") >= 2
+    assert f'href="a-first/{moved.name}"' in page.read_text()
+    assert (out / "a-first" / "record-telemetry-corruption.json").is_file()
+
+
 def test_a_run_that_was_killed_is_not_proven_and_cut_off(out: Path) -> None:
     cut_off(out / "c-third")
     text = text_of(write_index(out))
