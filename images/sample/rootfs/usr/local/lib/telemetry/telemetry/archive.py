@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
+from grp import getgrgid
 from pathlib import Path
 from pwd import getpwuid
 from typing import Any
@@ -123,7 +124,7 @@ def describe(root: Path) -> list[dict[str, Any]]:
     for path in _walk(root):
         facts = path.lstat()
         name = str(path.relative_to(root))
-        entry: dict[str, Any] = {"name": name, "mode": oct(facts.st_mode), "owner": _owner(facts.st_uid)}
+        entry: dict[str, Any] = {"name": name, "mode": oct(facts.st_mode), "owner": _owner(facts)}
         if stat.S_ISLNK(facts.st_mode):
             entry["target"] = str(path.readlink())
         else:
@@ -137,11 +138,11 @@ def describe(root: Path) -> list[dict[str, Any]]:
     return described
 
 
-def _owner(uid: int) -> str:
+def _owner(facts: os.stat_result) -> str:
     try:
-        return getpwuid(uid).pw_name
+        return f"{getpwuid(facts.st_uid).pw_name}:{getgrgid(facts.st_gid).gr_name}"
     except KeyError:
-        return f"nobody knows ({uid})"
+        return f"nobody known ({facts.st_uid}:{facts.st_gid})"
 
 
 def _attributes(path: Path) -> dict[str, Any]:
