@@ -355,3 +355,31 @@ def test_every_string_is_redacted_on_its_way_in(tmp_path: Path) -> None:
     journal.write("note", text="hunter2", deep=[{"hunter2": ["a hunter2"]}])
     journal.close()
     assert "hunter2" not in journal.path.read_text()
+
+
+def test_a_snapshot_that_was_found_but_not_restored_is_no_rpo(journal: Told) -> None:
+    journal.drill(STEPS, datasets={"media": {"class": "data", "rpo": 900.0, "watermark": False}})
+    found = {"url": "/u", "snapshot": "ab", "time": before_the_loss(minutes=1), "host": "pi", "datasets": ["media"]}
+    journal.write("restore_point", repository="usb", **found)
+    assert journal.told().datasets["media"].measured is None
+
+
+def test_the_rpo_of_the_plan_is_not_a_number_while_one_dataset_has_none(journal: Told) -> None:
+    both = {name: {"class": "data", "rpo": 900.0, "watermark": False} for name in ("media", "notes")}
+    journal.drill(STEPS, datasets=both)
+    found = {"url": "/u", "snapshot": "ab", "time": before_the_loss(minutes=1), "host": "pi", "datasets": ["media", "notes"]}
+    journal.write("restore_point", repository="usb", **found)
+    journal.write("restored", dataset="media", files=1, bytes=1)
+    record = journal.told()
+    assert record.datasets["media"].measured == 60.0
+    assert record.rpo.measured is None
+
+
+def test_a_service_is_back_with_the_last_of_its_steps(journal: Told) -> None:
+    journal.drill(
+        [node("start nginx", "serving", "nginx"), node("smoke page", "verified", "nginx")], services={"nginx": {"rto": None}}
+    )
+    journal.step("start nginx", 1.0, 5.0)
+    assert fold(journal.events).services["nginx"].measured is None
+    journal.step("smoke page", 5.0, 9.0)
+    assert journal.told().services["nginx"].measured == 9.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -195,6 +196,12 @@ def test_a_metric_that_differs_is_never_called_the_same(tmp_path: Path) -> None:
     assert "✓ the same" not in text
 
 
+def test_a_metric_within_tolerance_is_told_from_one_that_is_the_same(tmp_path: Path) -> None:
+    text = Page(summary(told(passing, tmp_path))).text
+    assert "readings 182441 182441 0% ✓ the same" in text
+    assert "4380 1913409941 1% ✓ within tolerance" in text
+
+
 def test_commands_stand_under_their_step_with_time_and_exit(tmp_path: Path) -> None:
     record = told(failing, tmp_path)
     text = Page(summary(record)).text
@@ -251,6 +258,15 @@ def test_an_rto_far_beyond_the_drill_is_an_arrow(tmp_path: Path) -> None:
     assert "RTO →" in summary(record)
 
 
+def test_bars_count_from_the_drill_and_not_from_the_journal(tmp_path: Path) -> None:
+    journal = Told(tmp_path / "journal.jsonl")
+    journal.clock = 90.0
+    journal.drill([node("smoke login")])
+    journal.step("smoke login", 90.0, 100.0)
+    (group,) = timeline(journal.told()).groups
+    assert (group.bars[0].left, group.bars[0].seconds) == (0.0, 10.0)
+
+
 def test_unknown_kinds_and_milestones_are_drawn_too(tmp_path: Path) -> None:
     journal = Told(tmp_path / "journal.jsonl")
     journal.drill([node("dance tango", "celebrated")])
@@ -278,6 +294,8 @@ def test_the_parts_of_the_rto_add_up(record: Record) -> None:
     assert [part.name for part in parts] == ["hands", "carried", "recovery", "left"]
     assert sum(part.seconds for part in parts) == pytest.approx(1800)
     assert sum(part.width for part in parts) == pytest.approx(100)
+    for part, after in pairwise(parts):
+        assert part.left + part.width == pytest.approx(after.left)
 
 
 def test_a_missed_rto_has_nothing_left_and_says_by_how_much(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_links_are_relative_and_lead_to_files_that_are_there(out: Path) -> None:
         b"[1]\n[2]\n",
         b'{"kind": "drill"}\n',
         b'{"kind": "note", "t": "x"}\n',
+        b'{"kind": "note", "t": null}\n',
     ],
 )
 def test_what_is_no_journal_is_named_skipped_and_left_alone(out: Path, content: bytes) -> None:
@@ -133,7 +134,7 @@ def test_figures_of_a_journal_that_has_grown_are_made_again(tmp_path: Path) -> N
     assert history(tmp_path)[0][0].figures["verdict"] == "recovered"
 
 
-@pytest.mark.parametrize("content", ['{"mine": 1}', "no json", "[]", '{"muster": "record"}'])
+@pytest.mark.parametrize("content", ['{"mine": 1}', "no json", "[]", '{"muster": "record"}', '{"figures": {}, "made_from": []}'])
 def test_a_record_json_of_someone_else_is_neither_believed_nor_overwritten(out: Path, content: str) -> None:
     foreign = out / "a-first" / "record.json"
     foreign.write_text(content)
@@ -164,6 +165,10 @@ def test_names_of_folders_stand_as_text(out: Path) -> None:
     html = write_index(out).read_text()
     assert "<script" not in html
     assert "&lt;script&gt;x" in html
+
+
+def test_the_index_leaves_the_commands_to_the_page_of_the_run(out: Path) -> None:
+    assert "pg_isready" not in write_index(out).read_text()
 
 
 def test_the_index_loads_nothing_and_forbids_it_too(out: Path) -> None:
