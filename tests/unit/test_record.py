@@ -80,7 +80,7 @@ def test_a_step_that_could_not_run_makes_the_drill_not_proven(journal: Told, out
 def test_a_step_that_never_began_makes_the_drill_not_proven(journal: Told) -> None:
     record = a_drill(journal, steps=[*STEPS, node("smoke other")])
     assert record.verdict == "not proven"
-    assert "smoke other did not run: the drill ended before it did" in record.reasons
+    assert "smoke other did not run: the drill ended first" in record.reasons
 
 
 def test_a_drill_with_no_check_never_reaches_verified(journal: Told) -> None:
@@ -272,7 +272,7 @@ def test_a_killed_drill_is_not_proven_and_keeps_what_it_had(journal: Told) -> No
     record = fold(read(journal.path))
     assert record.verdict == "not proven"
     assert record.reasons[0] == "the drill was cut off"
-    assert "smoke login was cut short: the drill ended before it did" in record.reasons
+    assert "smoke login was cut short: the drill ended first" in record.reasons
     assert record.milestones["provisioned"] == 5.0
 
 
@@ -281,6 +281,17 @@ def test_a_drill_that_did_everything_but_never_ended_is_not_proven(journal: Told
     journal.step("provision machine", 1.0, 5.0)
     journal.step("smoke login", 5.0, 6.0)
     assert journal.told().verdict == "not proven"
+
+
+def test_steps_that_did_not_run_for_one_reason_share_a_sentence(journal: Told) -> None:
+    names = ["smoke one", "smoke two", "smoke three", "smoke four"]
+    journal.drill([node("restore etc", "restored"), *(node(name) for name in names)])
+    journal.step("restore etc", 1.0, 2.0, "failed", reason="no space")
+    for name in names:
+        journal.write("step_ended", step=name, outcome="blocked", reason="needs restore etc, which failed")
+    journal.write("ended", how="finished")
+    told = [reason for reason in journal.told().reasons if "did not run" in reason]
+    assert told == ["smoke one, smoke two and 2 more steps did not run: needs restore etc, which failed"]
 
 
 def test_an_interrupted_drill_says_so(journal: Told) -> None:

@@ -267,6 +267,15 @@ def test_bars_count_from_the_drill_and_not_from_the_journal(tmp_path: Path) -> N
     assert (group.bars[0].left, group.bars[0].seconds) == (0.0, 10.0)
 
 
+def test_the_picture_ends_with_the_last_step_and_not_with_the_machine(tmp_path: Path) -> None:
+    journal = Told(tmp_path / "journal.jsonl")
+    journal.drill([node("smoke login")], objectives={"rto": 1000.0, "rpo": 3600.0})
+    journal.step("smoke login", 0.0, 10.0)
+    journal.clock = 60.0
+    journal.write("ended", how="finished")
+    assert timeline(journal.told()).beyond == 990.0
+
+
 def test_unknown_kinds_and_milestones_are_drawn_too(tmp_path: Path) -> None:
     journal = Told(tmp_path / "journal.jsonl")
     journal.drill([node("dance tango", "celebrated")])
