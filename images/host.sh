@@ -1,6 +1,7 @@
 #!/bin/sh
 # Make this host able to run drills: the Debian packages that are missing, and a container engine that answers.
 # Says in one sentence what it needs when it cannot. Does nothing, at once, when everything is there.
+# `host.sh python` asks for no more than a Python that can make a virtual environment.
 set -eu
 
 packages="docker.io mmdebstrap openssh-client"
@@ -42,6 +43,12 @@ install_missing() {
         die "apt-get could not install $*: see the lines above"
 }
 
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is needed as python3."
+if [ "${1:-}" = python ]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_missing python3-venv
+    exit 0
+fi
+
 missing=""
 for package in $packages; do
     case "$package" in docker.io) engine_answers && continue; command -v dockerd >/dev/null && continue ;; esac
@@ -51,6 +58,11 @@ done
 command -v iptables >/dev/null || missing="$missing iptables"
 # shellcheck disable=SC2086  # a list of package names
 [ -z "$missing" ] || install_missing $missing
+
+# The engine's socket belongs to a group; images/stage.sh enters it before the next login does.
+if [ "$(id -u)" != 0 ] && getent group docker >/dev/null && ! id -nG "$(id -un)" | grep -qw docker; then
+    [ -n "${DOCKER_HOST:-}" ] || { say "putting $(id -un) into the group docker"; as_root usermod -aG docker "$(id -un)"; }
+fi
 
 if ! engine_answers; then
     say "starting the container engine"

@@ -1,0 +1,48 @@
+# Two commands from a fresh clone: `make drill` recovers the sample Pi, `make test` tests Muster itself.
+# Both install what is missing (a container engine, mmdebstrap, .venv) and do nothing twice.
+
+BIN := .venv/bin
+STAGE := images/stage.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help setup drill test lint format docs lock clean
+
+help:  ## Say what there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: .venv/installed  ## Install what is missing: engine, mmdebstrap, .venv
+	@$(STAGE) --quiet "preparing this host" images/host.sh
+
+.venv/installed: requirements-dev.lock pyproject.toml
+	@images/host.sh python
+	@$(STAGE) "installing Muster into .venv" sh -ec 'python3 -m venv .venv; $(BIN)/pip install -q --disable-pip-version-check \
+		-r requirements-dev.lock && $(BIN)/pip install -q --disable-pip-version-check --no-deps -e .'
+	@touch $@
+
+drill: setup  ## Back up the sample Pi, lose it, recover it from its backups, and write reports/index.html
+	@$(STAGE) "the sample Pi, made, fed, backed up and lost," $(BIN)/python images/sample.py make
+	@$(STAGE) "the drill" $(BIN)/pytest drills/
+
+test: setup lint  ## Lint, types, layers, and all tests: unit, contract, system
+	@$(STAGE) "all tests" $(BIN)/pytest tests/
+
+lint: .venv/installed  ## Only lint, types and layers
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/installed  ## Format the code
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+docs: .venv/installed  ## Write docs/plan.md from the plan's model
+	@$(BIN)/python -m muster.plan_docs docs/plan.md
+
+lock: .venv/installed  ## Pin the newest versions that pyproject.toml allows
+	@$(BIN)/pip install -q --upgrade --upgrade-strategy eager -e . --group dev
+	@$(BIN)/pip freeze --exclude-editable | grep -v ' @ ' > requirements-dev.lock
+
+clean:  ## Remove everything that was made here: images, the sample, reports, .venv
+	@[ ! -x $(BIN)/python ] || $(BIN)/python -c 'from muster.machines import engine, images; images.remove_all(engine.connect())' || true
+	@rm -rf .venv .sample .cache reports/*/ reports/index.html
