@@ -168,6 +168,12 @@ def test_every_finding_says_where_what_and_how_to_mend_it(record: Record) -> Non
             assert words in text
 
 
+def test_the_findings_that_decide_come_first(tmp_path: Path) -> None:
+    record = fold(read(passing(tmp_path / "slow", stretch=3.0, rto=720.0)))
+    text = Page(summary(record)).text
+    assert text.index("✗ error · rto-missed") < text.index("! warning · MUS-B14")
+
+
 def test_findings_come_before_figures_when_a_drill_did_not_recover(tmp_path: Path) -> None:
     bad, good = (Page(summary(told(tell, tmp_path))).text for tell in (failing, passing))
     assert bad.index("Findings") < bad.index("Promised and measured")
