@@ -1,0 +1,194 @@
+"""The sample system, whole and broken by hand: a living Pi, copies of what is left of it, and drills that recover those."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import docker
+
+from images import sample
+from images.sample_pi import PLAN, SamplePi, as_root
+from muster.drill import Blocked
+from muster.errors import MusterError
+from muster.findings import Finding
+from muster.machines.machine import Machine
+from muster.plan import Plan, load
+from muster.record import Record
+from muster.session import Options, Session, new_run
+
+Change = Callable[[str], str]
+MakeMachine = Callable[[Plan, Mapping[str, str]], Machine | None]
+
+# An archive of hundreds instead of thousands: every kind of file is still among them, and every drill is seconds shorter.
+_SMALL_ARCHIVE = """
+rm -rf /srv/media/photos/2026-0[2-9] /srv/media/photos/2026-1*
+cd /usr/local/lib/telemetry && python3 -B - <<'END'
+import json
+from telemetry import archive
+(archive.MEDIA / archive.LIST).write_text(json.dumps(archive.describe(archive.MEDIA), indent=0))
+END
+"""
+# The living Pi backs itself up to its USB disk alone: copying off-site has its own tests, and costs every test seconds.
+_LOCAL_ONLY = """
+python3 - <<'END'
+import re, pathlib
+plan = pathlib.Path("/etc/muster/plan.toml")
+text = re.sub(r"(?ms)^\\[repositories\\.(offsite|vault-offsite)\\].*?(?=^\\[)", "", plan.read_text())
+plan.write_text(text.replace('["vault", "vault-offsite"]', '["vault"]'))
+END
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What makes, breaks and recovers sample systems. `folder` holds their homes; `out` what drills write."""
+
+    client: docker.DockerClient
+    living: SamplePi
+    whole: Path
+    folder: Path
+    out: Path
+
+    def copy(self, name: str) -> Path:
+        """A copy of what is left of the healthy Pi, to break."""
+        return copy_home(self.client, self.whole, self.folder / name)
+
+    def backed_up(self, name: str, do: str, undo: str = "true", *, backup: str | None = "") -> Path:
+        """What is left of a Pi that `do` broke before it backed itself up, and that is lost then; `undo` heals the living one.
+
+        `backup` holds options of its backup; without one nothing is backed up.
+        """
+        try:
+            self.living.run(do)
+            if backup is not None:
+                self.living.backup(backup)
+            return copy_home(self.client, self.living.home, self.folder / name)
+        finally:
+            self.living.run(undo)
+
+    def recover(  # noqa: PLR0913  # a drill has as many options
+        self,
+        home: Path,
+        *,
+        change: Change = str,
+        repositories: tuple[str, ...] = (),
+        store: bool = True,
+        lost_at: datetime | None = None,
+        make_machine: MakeMachine | None = None,
+    ) -> Record:
+        """Drill the recovery of what is left in `home`; `change` is made to the text of the plan first."""
+        path = home / "plan.toml"
+        path.write_text(change(PLAN.read_text().replace("../../.sample", str(home))))
+        put_store = sample.store_for(self.client, home)
+        offsite = store and any("offsite" in name for name in repositories)
+        session = Session(
+            Options(self.out, new_run(), repositories=repositories, lost_at=lost_at),
+            on_network=(lambda _, network, labels: put_store(network, labels)) if offsite else None,
+            make_machine=make_machine,
+            say=lambda _: None,
+        )
+        drill = session.drill(load(path), "disk-loss")
+        try:
+            with contextlib.suppress(MusterError, Blocked):
+                drill.conclude()
+        finally:
+            records = session.close()
+        return records[0]
+
+
+@contextlib.contextmanager
+def living_pi(client: docker.DockerClient, home: Path, readings: int, media_mb: int) -> Iterator[SamplePi]:
+    """A Pi that has lived a little, has backed itself up once to both places, and does nothing that it is not told to."""
+    with SamplePi(client, sample.new_home(home), media_mb) as pi:
+        pi.run(f"systemctl stop telemetry-backup.timer; {_SMALL_ARCHIVE}")
+        pi.feed(readings, span=timedelta(minutes=5))
+        with pi.feeding():
+            pi.backup()
+        yield pi
+
+
+def local_only(pi: SamplePi) -> None:
+    """Have the Pi leave the off-site store alone from now on."""
+    pi.run(_LOCAL_ONLY)
+
+
+def copy_home(client: docker.DockerClient, source: Path, target: Path) -> Path:
+    """Copy what outlives a Pi, for the user who runs this to read and to break."""
+    shutil.rmtree(target, ignore_errors=True)
+    if os.getuid():
+        owner = f"{os.getuid()}:{os.getgid()}"
+        copying = f"cp -a {source.name} {target.name} && chown -R {owner} {target.name}"
+        as_root(client, source.parent, ["sh", "-c", copying])
+    else:
+        shutil.copytree(source, target, symlinks=True)
+    return target
+
+
+def packs(repository: Path) -> list[Path]:
+    """The packs of a repository, the smallest first."""
+    return sorted(
+        (path for path in (repository / "data").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+    )
+
+
+def flip(path: Path, at: int) -> None:
+    """Turn one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(content)
+
+
+def newest(repository: Path) -> Path:
+    """The file of the newest snapshot."""
+    return max((repository / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+
+
+def found(record: Record, code: str) -> Finding:
+    """The finding with this code; fails, and says what was found instead, when there is none."""
+    for finding in record.findings:
+        if finding.code == code:
+            return finding
+    raise AssertionError(f"no {code}; {told(record)}")
+
+
+def told(record: Record) -> str:
+    """What a record concludes, for a test that expected something else."""
+    steps = [f"  {step.name} {step.outcome}: {step.reason}" for step in record.steps.values() if step.outcome != "done"]
+    findings = [f"  {finding.severity} {finding.code} {finding.where}: {finding.what}" for finding in record.findings]
+    return "\n".join([record.verdict, "findings:", *findings, "steps:", *steps])
+
+
+def outcome(record: Record, *steps: str) -> set[str]:
+    """How these steps ended; all of them when none is named."""
+    return {record.steps[name].outcome for name in steps or record.steps}
+
+
+_BLOB = """
+import json, subprocess, sys
+def restic(*words):
+    command = ["restic", "--no-cache", "--no-lock", "-q", "-r", "/mnt/usb/telemetry", "-p", "/etc/telemetry/backup/restic.password"]
+    return subprocess.run([*command, *words], capture_output=True, check=True, text=True).stdout
+folder, name = sys.argv[1].rsplit("/", 1)
+blob = next(node for node in json.loads(restic("cat", "tree", f"latest:{folder}"))["nodes"] if node["name"] == name)["content"][0]
+for index in restic("list", "index").split():
+    for pack in json.loads(restic("cat", "index", index))["packs"]:
+        for entry in pack["blobs"]:
+            if entry["id"] == blob:
+                print(f"data/{pack['id'][:2]}/{pack['id']} {entry['offset'] + entry['length'] // 2}")
+                sys.exit()
+sys.exit("no such blob")
+"""
+
+
+def blob_of(pi: SamplePi, path: str) -> tuple[str, int]:
+    """Where the USB repository holds the beginning of a file: the pack, and a byte in the middle of the blob."""
+    pack, at = pi.run(f"python3 -c {shlex.quote(_BLOB)} {path}").split()
+    return pack, int(at)
