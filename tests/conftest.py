@@ -1,0 +1,3 @@
+"""What Muster's own tests share."""
+
+pytest_plugins = ["pytester"]
