@@ -32,7 +32,8 @@ rm -rf /srv/media/photos/2026-0[2-9] /srv/media/photos/2026-1*
 cd /usr/local/lib/telemetry && python3 -B - <<'END'
 import json
 from telemetry import archive
-(archive.MEDIA / archive.LIST).write_text(json.dumps(archive.describe(archive.MEDIA), indent=0))
+from telemetry.settings import MEDIA
+(MEDIA / archive.LIST).write_text(json.dumps(archive.describe(MEDIA), indent=0))
 END
 """
 # The living Pi backs itself up to its USB disk alone: copying off-site has its own tests, and costs every test seconds.
@@ -151,12 +152,12 @@ def newest(repository: Path) -> Path:
     return max((repository / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime_ns)
 
 
-def found(record: Record, code: str) -> Finding:
-    """The finding with this code; fails, and says what was found instead, when there is none."""
+def found(record: Record, code: str, where: str = "", says: str = "") -> Finding:
+    """The finding with this code, place and words; fails, and says what was found instead, when there is none."""
     for finding in record.findings:
-        if finding.code == code:
+        if finding.code == code and where in finding.where and says in finding.what:
             return finding
-    raise AssertionError(f"no {code}; {told(record)}")
+    raise AssertionError(f"no {code} of {where} that says {says!r}; {told(record)}")
 
 
 def told(record: Record) -> str:
