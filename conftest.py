@@ -11,6 +11,8 @@ from images import sample
 from muster.machines import engine
 from muster.plan import Plan
 
+# An uninstalled clone works too; an installed plugin has the same name, so that it is loaded once.
+pytest_plugins = ("muster.plugin",)
 SAMPLE = Path(__file__).parent / "drills" / "plans" / "telemetry.toml"
 
 
