@@ -1,0 +1,14 @@
+"""A folder of drills for the tests of the plugin."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fake.folder import ROOT, Folder
+
+
+@pytest.fixture
+def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'fixtures'}")
+    monkeypatch.delenv("CI", raising=False)  # a CI's short summary is longer
+    return Folder(pytester)
