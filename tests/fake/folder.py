@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import muster.plugin.drilling  # noqa: F401  # here already, or each run in this process would get modules of its own
 from muster.journal import read
 from muster.record import Record, fold
 from tests.fake.machine import write_plan

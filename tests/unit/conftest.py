@@ -11,4 +11,5 @@ from tests.fake.folder import ROOT, Folder
 def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Folder:
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'fixtures'}")
     monkeypatch.delenv("CI", raising=False)  # a CI's short summary is longer
+    monkeypatch.setenv("COLUMNS", "400")  # for whole sentences in the short summary
     return Folder(pytester)
