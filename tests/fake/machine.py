@@ -189,8 +189,8 @@ class FakeMachine:
 
 
 def _snapshots(command: str) -> Answer:
-    paths = ["/etc/keys"] if "/vault" in command else [path for path in _FILES if path.count("/") < 4 and "key" not in path]
-    identity = ("b" if "/vault" in command else "a") * 64
+    paths = ["/etc/keys"] if "usb" not in command else [path for path in _FILES if path.count("/") < 4 and "key" not in path]
+    identity = ("b" if "usb" not in command else "a") * 64
     entry = {"id": identity, "time": NOW.isoformat(), "hostname": "tiny-pi", "paths": paths, "tags": ["run=r1"]}
     return 0, json.dumps([entry])
 
