@@ -61,7 +61,7 @@ class Folder:
         path.write_text(text)
         return path
 
-    def machine(self, answers: dict[str, tuple[int | None, str]] | None = None, *, more: str = "", **options: str) -> None:
+    def machine(self, answers: dict[str, tuple[int | None, str]] | None = None, *, more: str = "", **options: str | bool) -> None:
         """What the Pi answers; `more` is more of the conftest."""
         text = _CONFTEST.format(answers=answers or {}, log=str(self.path / "machine.log"), options=options)
         (self.path / "conftest.py").write_text(text + more)
@@ -72,7 +72,7 @@ class Folder:
         if subprocess:
             done = self.pytester.run(sys.executable, "-m", "pytest", *typed, timeout=60)
         else:
-            done = self.pytester.runpytest_inprocess(*typed)
+            done = self.pytester.runpytest_inprocess(*typed, no_reraise_ctrlc=True)
         self.output = f"{done.stdout}\n{done.stderr}"
         return int(done.ret)
 

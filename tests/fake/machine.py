@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -118,7 +120,8 @@ def write_plan(folder: Path, name: str = "tiny", file: str = "plans/tiny.toml") 
 class FakeMachine:
     """Implements muster.machines.machine.Machine. `answers` override what a healthy Pi says: pattern to (exit, output).
 
-    `hang` is a pattern of commands that take until the machine is destroyed; `log` gets a line for what matters.
+    `hang` is a pattern of commands that take until the machine is destroyed, `interrupt` whether somebody presses Ctrl-C then,
+    `impatience` whether once more while it is removed; `log` gets a line for what matters.
     """
 
     def __init__(
@@ -126,11 +129,15 @@ class FakeMachine:
         answers: Mapping[str, Answer | Callable[[str], Answer]] | None = None,
         *,
         hang: str = "",
+        interrupt: bool = False,
+        impatience: bool = False,
         log: Path | None = None,
         engine: str = "",
     ) -> None:
         self.answers = dict(answers or {})
         self.hang = hang
+        self.interrupt = interrupt
+        self.impatience = impatience
         self.log = log
         self.engine = engine
         self.commands: list[str] = []
@@ -153,6 +160,9 @@ class FakeMachine:
             self._hang()
 
     def destroy(self) -> None:
+        if self.impatience:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
         if not self.gone.is_set():
             self._note("destroy")
         self.gone.set()
@@ -170,6 +180,9 @@ class FakeMachine:
 
     def _hang(self) -> None:
         self._note("hanging")
+        if self.interrupt:
+            self.interrupt = False
+            os.kill(os.getpid(), signal.SIGINT)
         self.gone.wait()
         raise Stopped("the drill was stopped")
 
