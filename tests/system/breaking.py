@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -128,7 +129,7 @@ def copy_home(client: docker.DockerClient, source: Path, target: Path) -> Path:
         copying = f"cp -a {source.name} {target.name} && chown -R {owner} {target.name}"
         as_root(client, source.parent, ["sh", "-c", copying])
     else:
-        shutil.copytree(source, target, symlinks=True)
+        subprocess.run(["cp", "-a", source, target], check=True)  # owners too: the store's files are its user's
     return target
 
 

@@ -29,5 +29,10 @@ def test_ssh_is_told_user_host_and_port() -> None:
     assert ssh_target("sftp://backup@nas:2222//restic") == ["-p", "2222", "backup@nas"]
 
 
-def test_another_port_keeps_all_else_of_a_url() -> None:
+def test_a_certificate_still_fits_through_another_port() -> None:
     assert through_port("rest:https://pi:word@nas:8000/pi/", 61000) == "rest:https://pi:word@nas:61000/pi/"
+
+
+@pytest.mark.parametrize("host", ["nas", "192.0.2.7"])
+def test_without_a_certificate_the_machine_asks_itself(host: str) -> None:
+    assert through_port(f"rest:http://pi:word@{host}:8000/pi/", 61000) == "rest:http://pi:word@127.0.0.1:61000/pi/"
