@@ -1,29 +1,43 @@
-"""Wires this checkout to the plugin: the sample Pi's off-site store, and when the sample Pi was lost. Nothing else."""
+"""Wires this checkout to the plugin: the sample Pi's backups, when it was lost, and its off-site store. Nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
 from images import sample
+from images.sample_pi import PLAN
+from muster.errors import MusterError
 from muster.machines import engine
 from muster.plan import Plan
 
 # An uninstalled clone works too; an installed plugin has the same name, so that it is loaded once.
 pytest_plugins = ("muster.plugin",)
-SAMPLE = Path(__file__).parent / "drills" / "plans" / "telemetry.toml"
+
+LOST_AT = sample.HOME / "lost-at"
+ANY_AGE = sample.Wish(max_age=timedelta.max)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
-    """The sample Pi was lost when `make drill` destroyed it, not when pytest happens to run."""
-    lost_at = sample.HOME / "lost-at"
-    if not config.option.drill_lost_at and not config.option.drill_plan and lost_at.is_file():
-        config.option.drill_lost_at = lost_at.read_text().strip()
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have the sample Pi live, back itself up and die, if it never has; and say when that was, rather than now."""
+    option = session.config.option
+    if option.collectonly or not any(_drills_the_sample(item) for item in session.items):
+        return
+    if not LOST_AT.is_file():
+        try:
+            sample.make(engine.connect(), ANY_AGE, print)
+        except MusterError as error:
+            raise pytest.UsageError(str(error)) from None
+    option.drill_lost_at = option.drill_lost_at or LOST_AT.read_text().strip()
+
+
+def _drills_the_sample(item: pytest.Item) -> bool:
+    plan = item.callspec.params.get("drill") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    return isinstance(plan, Plan) and plan.path == PLAN
 
 
 def pytest_drill_network(plan: Plan, network: str, labels: Mapping[str, str]) -> Mapping[str, str] | None:
     """Put the sample's off-site store, read-only, on the network of a drill that recovers the sample."""
-    return sample.store_for(engine.connect())(network, labels) if plan.path == SAMPLE else None
+    return sample.store_for(engine.connect())(network, labels) if plan.path == PLAN else None
