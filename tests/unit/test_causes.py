@@ -17,8 +17,8 @@ def result(status: int | None, err: str = "", out: str = "") -> Result:
     [
         (10, "Fatal: repository does not exist: unable to open config file", "no-repository"),
         (10, "", "no-repository"),
-        (1, "Fatal: unable to open config file: stat /x/config: no such file or directory\n"
-            "Is there a repository at the following location?\n/x", "no-repository"),
+        (1, ("Fatal: unable to open config file: stat /x/config: no such file or directory\n"
+            "Is there a repository at the following location?\n/x"), "no-repository"),
         (1, "Fatal: unable to open config file: <config/> does not exist", "no-repository"),
         (11, "Fatal: unable to create lock in backend: repository is already locked by PID 7", "repository-locked"),
         (11, "", "repository-locked"),
@@ -33,7 +33,7 @@ def result(status: int | None, err: str = "", out: str = "") -> Result:
         (1, "subprocess ssh: Host key verification failed.", "host-key-changed"),
         (1, "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @", "host-key-changed"),
         (1, "subprocess ssh: backup@nas: Permission denied (publickey).", "ssh-refused"),
-        (1, "Load key \"/run/muster/key\": error in libcrypto\nPermission denied (publickey).", "ssh-refused"),
+        (1, 'Load key "/run/muster/key": error in libcrypto\nPermission denied (publickey).', "ssh-refused"),
         (1, "ssh: connect to host nas port 22: Connection timed out", "repository-unreachable"),
         (1, "ssh: Could not resolve hostname nas: Name or service not known", "repository-unreachable"),
         (1, "dial tcp 10.0.0.1:8000: connect: connection refused", "repository-unreachable"),

@@ -67,8 +67,10 @@ def test_a_snapshot_holds_a_dataset_whose_paths_are_its_own_or_within(paths: tup
 def test_a_repository_without_this_host_says_whose_it_is() -> None:
     assert refusal(snapshot("a", -1, host="nas"), snapshot("b", -1, host="zoo")) == (
         "no-snapshot-of-host",
-        "usb has no snapshot of pi; it has those of nas, zoo. Check `hostname` in the plan, and that this Pi's backup really goes to "
-        "this repository.",
+        (
+            "usb has no snapshot of pi; it has those of nas, zoo. Check `hostname` in the plan, and "
+            "that this Pi's backup really goes to this repository."
+        ),
     )
     assert "it has none at all" in refusal()[1]
 
