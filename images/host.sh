@@ -4,6 +4,7 @@
 # `host.sh python` asks for no more than a Python that can make a virtual environment.
 set -eu
 
+PATH=$PATH:/usr/sbin:/sbin  # where the engine and iptables are, which a user's own path leaves out
 packages="docker.io mmdebstrap openssh-client"
 say() { printf '%s\n' "muster: $*" >&2; }
 die() { say "$*"; exit 1; }
