@@ -61,7 +61,7 @@ class Folder:
         path.write_text(text)
         return path
 
-    def machine(self, answers: dict[str, tuple[int | None, str]] | None = None, *, more: str = "", **options: str | bool) -> None:
+    def machine(self, answers: dict[str, tuple[int | None, str]] | None = None, *, more: str = "", **options: str | int) -> None:
         """What the Pi answers; `more` is more of the conftest."""
         text = _CONFTEST.format(answers=answers or {}, log=str(self.path / "machine.log"), options=options)
         (self.path / "conftest.py").write_text(text + more)

@@ -120,8 +120,8 @@ def write_plan(folder: Path, name: str = "tiny", file: str = "plans/tiny.toml") 
 class FakeMachine:
     """Implements muster.machines.machine.Machine. `answers` override what a healthy Pi says: pattern to (exit, output).
 
-    `hang` is a pattern of commands that take until the machine is destroyed, `interrupt` whether somebody presses Ctrl-C then,
-    `impatience` whether once more while it is removed; `log` gets a line for what matters.
+    `hang` is a pattern of commands that take until the machine is destroyed, `interrupt` the signal that this process gets then,
+    `impatience` whether somebody presses Ctrl-C while it is removed; `log` gets a line for what matters.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class FakeMachine:
         answers: Mapping[str, Answer | Callable[[str], Answer]] | None = None,
         *,
         hang: str = "",
-        interrupt: bool = False,
+        interrupt: int = 0,
         impatience: bool = False,
         log: Path | None = None,
         engine: str = "",
@@ -181,8 +181,8 @@ class FakeMachine:
     def _hang(self) -> None:
         self._note("hanging")
         if self.interrupt:
-            self.interrupt = False
-            os.kill(os.getpid(), signal.SIGINT)
+            number, self.interrupt = self.interrupt, 0
+            os.kill(os.getpid(), number)
         self.gone.wait()
         raise Stopped("the drill was stopped")
 

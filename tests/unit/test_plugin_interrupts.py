@@ -60,13 +60,13 @@ def ended_well(folder: Folder) -> None:
 
 @pytest.mark.parametrize("milestone", MOMENTS)
 def test_ctrl_c_in_any_milestone_removes_the_machine_and_closes_the_journal(folder: Folder, milestone: str) -> None:
-    folder.machine(hang=MOMENTS[milestone], interrupt=True)
+    folder.machine(hang=MOMENTS[milestone], interrupt=int(signal.SIGINT))
     assert folder.run() == 2
     ended_well(folder)
 
 
 def test_one_more_ctrl_c_does_not_leave_the_machine_behind(folder: Folder) -> None:
-    folder.machine(hang="app-load", interrupt=True, impatience=True)
+    folder.machine(hang="app-load", interrupt=int(signal.SIGINT), impatience=True)
     assert folder.run() == 2
     ended_well(folder)
     assert folder.line("still removing the machine; another Ctrl-C leaves that to the next run")
@@ -79,8 +79,8 @@ def test_ctrl_c_in_a_process_of_its_own_ends_it_with_2(folder: Folder) -> None:
 
 
 def test_sigterm_ends_a_run_as_ctrl_c_does(folder: Folder) -> None:
-    folder.machine(hang="app-load")
-    assert end(folder, signal.SIGTERM) == 2
+    folder.machine(hang="app-load", interrupt=int(signal.SIGTERM))
+    assert folder.run() == 2
     ended_well(folder)
     assert "ended by SIGTERM" in folder.output
 
@@ -126,7 +126,7 @@ def pytest_sessionfinish(session):
                 except Blocked as error:
                     print(f"\\nafter the end: {error}")
 """, hang="ask-app")  # fmt: skip
-    assert folder.run("-k", "boots", "-s", subprocess=True) == 0
+    assert folder.run("-k", "boots", "-s") == 0
     assert folder.output.count("after the end: ") >= 2
 
 

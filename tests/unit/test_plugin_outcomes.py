@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from muster.journal import Journal
 from tests.fake.folder import Outcomes
-from tests.fake.machine import SECRET
+from tests.fake.machine import SECRET, FakeMachine
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from tests.fake.folder import Folder
 
@@ -116,11 +118,12 @@ def test_a_step_that_decides_no_row_is_told_by_the_last_test(folder: Folder) -> 
     assert folder.line(r"^FAILED .*test_nothing_else_is_wrong.* - systemd")
 
 
-def test_what_breaks_in_muster_itself_is_not_proven_and_says_so(folder: Folder) -> None:
-    folder.machine(
-        more="\nimport muster.steps.check\ndef broken(*_): raise ZeroDivisionError('oh')\nmuster.steps.check.metric = broken\n"
-    )
-    assert folder.run(subprocess=True) == 1
+def test_what_breaks_in_muster_itself_is_not_proven_and_says_so(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("muster.steps.check.metric", broken)
+    assert folder.run() == 1
     assert "metric:rows broke in Muster itself: ZeroDivisionError('oh')" in folder.output
     assert folder.record.verdict == "not proven"
     assert "ZeroDivisionError" in next(iter(folder.journals)).read_text()
@@ -251,31 +254,24 @@ def test_nothing_is_said_to_be_kept_where_nothing_was_made(folder: Folder) -> No
     assert "was kept" not in folder.output
 
 
-def test_a_machine_that_cannot_be_removed_is_said_aloud(folder: Folder) -> None:
-    folder.machine(
-        more="""
-def destroy(self):
-    raise OSError("engine gone")
-FakeMachine.destroy = destroy
-"""
-    )
-    assert folder.run("-q", subprocess=True) == 0
+def test_a_machine_that_cannot_be_removed_is_said_aloud(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: FakeMachine) -> None:
+        raise OSError("engine gone")
+
+    monkeypatch.setattr(FakeMachine, "destroy", gone)
+    assert folder.run("-q") == 0
     assert "The machine of tiny could not be removed; the next run tries again: engine gone" in folder.output
 
 
-def test_a_journal_that_lost_facts_proves_nothing(folder: Folder, tmp_path: Path) -> None:
-    folder.machine(
-        more=f"""
-import pytest, muster.journal
-real = muster.journal.Journal.__init__
-def full(self, path, redact=str):
-    real(self, path, redact)
-    self._file.close()
-    self._file = open("/dev/full", "w", buffering=1)
-muster.journal.Journal.__init__ = full
-# {tmp_path}
-"""
-    )
-    assert folder.run("-k", "boots", subprocess=True) == 1
+def test_a_journal_that_lost_facts_proves_nothing(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Journal.__init__
+
+    def full(journal: Journal, path: Path, redact: Callable[[str], str] = str) -> None:
+        real(journal, path, redact)
+        journal._file.close()
+        journal._file = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115  # as long as the journal
+
+    monkeypatch.setattr(Journal, "__init__", full)
+    assert folder.run("-k", "boots") == 1
     assert "is not complete: No space left on device. What this drill proved cannot be shown." in folder.output
     assert "Traceback" not in folder.output
