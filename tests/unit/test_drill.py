@@ -211,6 +211,17 @@ def test_whoever_waits_is_let_go_when_the_drill_is_closed(make: MakeDrill) -> No
     assert drill.record.ended == "interrupted"
 
 
+def test_whoever_waits_is_let_go_even_if_a_step_never_ends(make: MakeDrill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("muster.drill._PATIENCE", 0.1)
+    drill = make(FakeMachine(hang="app-load"))
+    closing = threading.Timer(0.3, drill.close)
+    closing.start()
+    with pytest.raises(Blocked, match="the drill is over"):
+        drill.reach("restored", Row("dataset", "rows"))
+    closing.join()
+    assert drill.record.ended == "interrupted"
+
+
 def test_a_drill_that_was_stopped_is_not_finished(make: MakeDrill) -> None:
     machine = FakeMachine(hang="app-load")
     drill = make(machine)

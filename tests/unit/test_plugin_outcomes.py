@@ -275,3 +275,20 @@ def test_a_journal_that_lost_facts_proves_nothing(folder: Folder, monkeypatch: p
     assert folder.run("-k", "boots") == 1
     assert "is not complete: No space left on device. What this drill proved cannot be shown." in folder.output
     assert "Traceback" not in folder.output
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        "raise Blocked('mine')",
+        "drill.journal.lost = 'some facts are lost'",
+        "(drill.journal.path.parent / 'journal-x.jsonl').write_text('no journal')",
+    ],
+)
+def test_a_recovery_that_went_well_proves_nothing_if_the_proof_is_not_whole(folder: Folder, proof: str) -> None:
+    head = "from muster.drill import Blocked\n\ndef test_it(drill):\n    drill.reach('verified')\n"
+    folder.drill("test_recovery.py", f"{head}    drill.conclude()\n")
+    assert folder.run() == 0
+    folder.drill("test_recovery.py", f"{head}    drill.conclude()\n    {proof}\n")
+    assert folder.run() == 1
+    assert "Traceback" not in folder.output

@@ -86,6 +86,11 @@ def test_the_one_that_was_asked_for_is_taken_even_if_there_are_newer_ones() -> N
     assert chosen(snapshot("b", -1), pinned, pinned=pinned) == {"etc": "a"}
 
 
+def test_the_one_that_was_asked_for_is_taken_even_if_its_run_made_another() -> None:
+    pinned = snapshot("a", -3, run="r1")
+    assert chosen(snapshot("b", -2.9, run="r1"), pinned, pinned=pinned) == {"etc": "a"}
+
+
 def test_in_another_repository_it_stands_for_those_of_its_run() -> None:
     pinned = snapshot("a", -3, run="r3")
     others = [snapshot("x", -4, run="r2"), snapshot("y", -2.9, run="r3"), snapshot("z", -1, run="r4")]
