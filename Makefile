@@ -24,7 +24,8 @@ drill: setup  ## Back up the sample Pi, lose it, recover it from its backups, an
 	@$(STAGE) "the drill" $(BIN)/pytest drills/
 
 test: setup lint  ## Lint, types, layers, and all tests: unit, contract, system
-	@$(STAGE) "all tests" $(BIN)/pytest tests/
+	@$(STAGE) "unit tests" $(BIN)/pytest -q -n 2 tests/unit
+	@$(STAGE) "contract and system tests" $(BIN)/pytest -v --durations=10 tests/contract tests/system
 
 lint: .venv/installed  ## Only lint, types and layers
 	@$(BIN)/ruff check --quiet .
