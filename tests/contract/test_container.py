@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import docker
@@ -135,3 +138,18 @@ class TestLeftovers:
         host, number, _ = alive.split(":")
         assert not engine.owner_is_alive(f"{host}:{number}:1")
         assert engine.owner_is_alive(f"another-host:{number}:1")
+
+
+def test_no_word_is_lost_when_this_host_is_slow(fresh: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = http.client.HTTPResponse.begin
+
+    def late(response: http.client.HTTPResponse) -> None:
+        time.sleep(0.2)  # the engine's answer and what the command says meanwhile then come in one piece
+        begin(response)
+
+    fresh.prepare(print)
+    fresh.provision()
+    monkeypatch.setattr(http.client.HTTPResponse, "begin", late)
+    assert fresh.run("echo said", timeout=timedelta(seconds=20)).out == "said\n"
+    assert fresh.run("cat", timeout=timedelta(seconds=20), stdin=b"given").out == "given"
+    assert fresh.run("cat", timeout=timedelta(seconds=20)).out == ""
