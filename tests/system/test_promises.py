@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import docker
 import pytest
@@ -97,7 +97,7 @@ class TestHealthySystem:
 
     def test_each_row_of_the_plan_is_a_test_that_passed(self, healthy: Healthy) -> None:
         plan = load(healthy.folder.parents[1] / "healthy" / "plan.toml")
-        suite = ElementTree.parse(healthy.folder / "junit.xml").getroot()[0]  # noqa: S314  # our own file
+        suite = ET.parse(healthy.folder / "junit.xml").getroot()[0]  # noqa: S314  # our own file
         names = [case.attrib["name"] for case in suite.iter("testcase")]
         wanted = [f"[telemetry-{row}]" for of_kind in rows(plan).values() for row in of_kind]
         assert all(any(name.endswith(ending) for name in names) for ending in wanted)

@@ -58,7 +58,7 @@ def run_seal(pi: Path, text: str, *arguments: str, **environment: str) -> subpro
     program = shutil.copy(seal.__file__, pi / "muster-seal")
     (pi / "plan.toml").write_text(text, encoding="utf-8")
     command = [sys.executable, "-I", "-S", program, "--plan", str(pi / "plan.toml"), "--run", "r1", *arguments]
-    return subprocess.run(  # noqa: S603  # our own program
+    return subprocess.run(  # our own program
         command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
     )
 
