@@ -223,9 +223,10 @@ def _listing(command: str) -> Answer:
 
 
 def _ls(command: str) -> Answer:
+    held = {path: entry for path, entry in _asked(command).items() if ("key" in path) == ("usb" not in command)}
     nodes = [
         {"message_type": "node", "path": path, "type": kind, "mode": mode, "size": size, "uid": 0, "gid": 0}
-        for path, (kind, mode, size) in _asked(command).items()
+        for path, (kind, mode, size) in held.items()
     ]
     return 0, "\n".join(map(json.dumps, nodes))
 

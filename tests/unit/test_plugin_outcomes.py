@@ -77,7 +77,7 @@ def test_what_failed_is_one_sentence_there_and_in_the_short_summary(folder: Fold
     assert folder.line(r"^FAILED .*test_service_answers\[tiny-page\] - Smoke")
     failure = cases(folder)["test_service_answers[tiny-page]"].find("failure")
     assert failure is not None
-    assert failure.get("message", "").startswith("Smoke check page ended with status 1, not 0. web is up")
+    assert failure.get("message", "").startswith("Smoke check page ended with status 1, not 0: no page. web is up")
 
 
 def test_a_check_that_fails_fails_its_own_row_alone(folder: Folder) -> None:
