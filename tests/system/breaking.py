@@ -75,7 +75,7 @@ class Sample:
         finally:
             self.living.run(undo)
 
-    def recover(  # noqa: PLR0913  # a drill has as many options
+    def recover(  # a drill has as many options
         self,
         home: Path,
         *,
@@ -135,9 +135,7 @@ def copy_home(client: docker.DockerClient, source: Path, target: Path) -> Path:
 
 def packs(repository: Path) -> list[Path]:
     """The packs of a repository, the smallest first."""
-    return sorted(
-        (path for path in (repository / "data").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
-    )
+    return sorted((path for path in (repository / "data").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
 
 
 def flip(path: Path, at: int) -> None:
@@ -163,7 +161,11 @@ def found(record: Record, code: str, where: str = "", says: str = "") -> Finding
 
 def told(record: Record) -> str:
     """What a record concludes, for a test that expected something else."""
-    steps = [f"  {step.name} {step.outcome}: {step.reason}" for step in record.steps.values() if step.outcome != "done"]
+    steps = [
+        f"  {step.name} {step.outcome}: {step.reason}"
+        for step in record.steps.values()
+        if step.outcome not in ("done", "blocked")
+    ]
     findings = [f"  {finding.severity} {finding.code} {finding.where}: {finding.what}" for finding in record.findings]
     return "\n".join([record.verdict, "findings:", *findings, "steps:", *steps])
 
@@ -176,10 +178,12 @@ def outcome(record: Record, *steps: str) -> set[str]:
 _BLOB = """
 import json, subprocess, sys
 def restic(*words):
-    command = ["restic", "--no-cache", "--no-lock", "-q", "-r", "/mnt/usb/telemetry", "-p", "/etc/telemetry/backup/restic.password"]
-    return subprocess.run([*command, *words], capture_output=True, check=True, text=True).stdout
+    options = ["--no-cache", "--no-lock", "-r", "/mnt/usb/telemetry", "-p", "/etc/telemetry/backup/restic.password"]
+    return subprocess.run(["restic", *options, *words], capture_output=True, check=True, text=True).stdout
 folder, name = sys.argv[1].rsplit("/", 1)
-blob = next(node for node in json.loads(restic("cat", "tree", f"latest:{folder}"))["nodes"] if node["name"] == name)["content"][0]
+newest = json.loads(restic("snapshots", "--json", "latest"))[0]["id"]
+nodes = json.loads(restic("cat", "tree", f"{newest}:{folder}"))["nodes"]
+blob = next(node for node in nodes if node["name"] == name)["content"][0]
 for index in restic("list", "index").split():
     for pack in json.loads(restic("cat", "index", index))["packs"]:
         for entry in pack["blobs"]:
