@@ -110,6 +110,14 @@ class TestHealthySystem:
         assert record.by_hand == 11 * 60
         assert record.rto.measured > record.carried_over + record.by_hand
 
+    def test_no_test_sees_services_go_down_for_the_boot_that_is_rehearsed(self, healthy: Healthy) -> None:
+        steps = healthy.record.steps
+        asked = [command for command in healthy.record.commands if command.step == "test" and "is-active" in command.command]
+        assert len(asked) == len(healthy.record.services)
+        assert all(command.exit == 0 for command in asked)
+        assert steps["boot"].started
+        assert all(command.started < steps["boot"].started for command in asked)
+
     def test_critical_services_are_back_before_the_archive(self, healthy: Healthy) -> None:
         steps = healthy.record.steps
         ingest, archive = steps["start:ingest"].ended, steps["inspect:usb/archive"].ended

@@ -272,3 +272,23 @@ def test_the_threads_end_with_the_last_step() -> None:
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.001)
     assert threading.active_count() <= before
+
+
+def test_a_held_step_waits_until_it_is_released() -> None:
+    told = Told()
+    graph = told.graph([told.node("before"), Node("held", lambda: told.ran.append("held"), ("before",), held=True)])
+    graph.start()
+    assert graph.wait_for(["before"], WAIT)
+    assert not graph.wait_for(["held"], 0.1)
+    graph.release()
+    assert graph.join(WAIT)
+    assert told.ran == ["before", "held"]
+
+
+def test_a_held_step_that_nobody_released_is_stopped() -> None:
+    told = Told()
+    graph = told.graph([Node("held", lambda: told.ran.append("held"), held=True)])
+    graph.start()
+    graph.stop()
+    assert graph.endings["held"].outcome == "stopped"
+    assert told.ran == []
