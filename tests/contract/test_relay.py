@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import socketserver
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from muster.machines.relay import Endpoint, Relays
+from muster.machines.relay import Endpoint, Relays, remove_leftovers
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -63,4 +63,17 @@ def test_nothing_is_left_when_it_is_closed(echo: Endpoint) -> None:
     made = Relays([echo])
     made.close()
     assert not made.folder.exists()
-    shutil.rmtree(made.folder, ignore_errors=True)
+
+
+def test_sockets_of_a_killed_process_are_removed_and_no_others(
+    relays: Relays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead, alive, other = (
+        tmp_path / name for name in ("muster-relay-999999999-x", f"muster-relay-{os.getpid()}-x", "another-1-x")
+    )
+    for folder in (dead, alive, other):
+        folder.mkdir()
+    remove_leftovers()
+    assert [folder.exists() for folder in (dead, alive, other)] == [False, True, True]
+    assert relays.folder.exists()
