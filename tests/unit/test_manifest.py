@@ -40,3 +40,15 @@ def test_what_cannot_be_read_is_told_with_its_place(text: str, where: str) -> No
     assert caught.value.finding.code == "manifest-unreadable"
     assert f"cannot be read: {where}: " in str(caught.value)
     assert "muster-seal" in str(caught.value)
+
+
+def test_what_an_older_seal_did_not_say_is_empty_and_not_whole() -> None:
+    manifest = parse(json.dumps(GOOD))
+    assert (manifest.file_list, manifest.timer, manifest.mounts, manifest.services) == (None, None, {}, {})
+    assert (manifest.uncovered, manifest.uncovered_is_whole) == ((), False)
+
+
+def test_times_of_the_timer_are_moments() -> None:
+    manifest = parse(json.dumps(GOOD | {"timer": {"unit": "b.timer", "last_trigger": "2026-03-01T09:00:00+00:00"}}))
+    assert manifest.timer is not None
+    assert (manifest.timer.last_trigger, manifest.timer.next_elapse) == (manifest.sealed_at, None)
