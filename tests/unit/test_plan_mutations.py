@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TELEMETRY = Path(__file__).parents[2] / "drills" / "plans" / "telemetry.toml"
+INSPECTED = """
+[pi]
+address = "pi@telemetry-pi:22"
+ssh_key = { file = "ask.key" }
+[inspection]
+sample = 5
+sample_bytes = "1M"
+read_within = "30s"
+[[accept]]
+code = "no-offsite"
+where = "usb*"
+reason = "the second disk comes in March"
+until = 2027-01-31
+"""
 ODD: list[Any] = [
     3, -1, True, 1.5, float("nan"), "", " ", "x", "a\0b", "/", "~nobody/x", "..", "-x", [], {}, [[]], [{}], [3], {"x": {}},
     ["x", "x"], date(2020, 1, 1), 10**5000, "1h" * 1000, "(" * 5000, "\u202e", {"env": 3}, {"file": ""}, {"file": "\0"}, "sftp:",
@@ -59,7 +73,7 @@ def mutate(data: dict[str, Any], rng: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_values_of_any_kind_anywhere_are_mistakes_and_no_more(seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311
-    original = tomllib.loads(TELEMETRY.read_text(encoding="utf-8"))
+    original = tomllib.loads(TELEMETRY.read_text(encoding="utf-8") + INSPECTED)
     for _ in range(40):
         data = copy.deepcopy(original)
         for _ in range(rng.choice([1, 1, 3, 8])):
@@ -74,7 +88,7 @@ def test_values_of_any_kind_anywhere_are_mistakes_and_no_more(seed: int) -> None
 def test_a_damaged_file_is_a_mistake_and_no_more(seed: int, tmp_path: Path) -> None:
     rng, file = random.Random(seed), tmp_path / "plan.toml"  # noqa: S311
     for _ in range(40):
-        content = bytearray(TELEMETRY.read_bytes())
+        content = bytearray(TELEMETRY.read_bytes() + INSPECTED.encode())
         for _ in range(rng.choice([1, 2, 20])):
             at = rng.randrange(len(content))
             content[at : at + rng.choice([0, 1, 300])] = rng.choice([*NOISE, bytes([rng.randrange(256)])])
