@@ -34,8 +34,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _drills_the_sample(item: pytest.Item) -> bool:
-    plan = item.callspec.params.get("drill") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-    return isinstance(plan, Plan) and plan.path == PLAN
+    asked = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    return any(isinstance(plan, Plan) and plan.path == PLAN for plan in asked)
 
 
 def pytest_drill_network(plan: Plan, network: str, labels: Mapping[str, str]) -> Mapping[str, str] | None:

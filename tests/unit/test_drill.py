@@ -150,7 +150,7 @@ def test_a_step_without_a_row_is_told_at_the_end(make: MakeDrill) -> None:
 
 def test_what_a_row_has_told_is_not_told_again_at_the_end(make: MakeDrill) -> None:
     drill = make(FakeMachine({"ask-web": (1, "no page")}))
-    with pytest.raises(Blocked, match="5 steps of the recovery did not end well, smoke:page the first of them"):
+    with pytest.raises(Blocked, match="5 steps of the drill did not end well, smoke:page the first of them"):
         drill.conclude()
 
 
@@ -212,7 +212,7 @@ def test_whoever_waits_is_let_go_when_the_drill_is_closed(make: MakeDrill) -> No
 
 
 def test_whoever_waits_is_let_go_even_if_a_step_never_ends(make: MakeDrill, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("muster.drill._PATIENCE", 0.1)
+    monkeypatch.setattr("muster.exercise._PATIENCE", 0.1)
     drill = make(FakeMachine(hang="app-load"))
     closing = threading.Timer(0.3, drill.close)
     closing.start()

@@ -1,0 +1,12 @@
+"""Nothing is lost yet: look at every backup as if it were about to be needed. Daily, and in a minute."""
+
+
+class TestBackups:
+    def test_repository_opens(self, backups, repository):
+        backups.check("open", repository)
+
+    def test_copy_is_fresh(self, backups, copy):
+        backups.check("freshness", copy)
+
+    def test_nothing_else_is_wrong(self, backups):
+        backups.conclude()
