@@ -37,8 +37,9 @@ format: .venv/installed  ## Format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-docs: .venv/installed  ## Write docs/plan.md from the plan's model
+docs: .venv/installed  ## Write docs/plan.md from the plan's model, docs/findings.md from the catalogue
 	@$(BIN)/python -m muster.plan_docs docs/plan.md
+	@$(BIN)/python -m muster.findings_docs docs/findings.md
 
 lock: .venv/installed  ## Pin the newest versions that pyproject.toml allows
 	@$(BIN)/pip install -q --upgrade --upgrade-strategy eager -e . --group dev
