@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -32,21 +33,8 @@ AWAITED = {
 def modules() -> dict[str, ast.Module]:
     """Every module that can make a finding, parsed; the catalogue itself, plans and documents only speak of them."""
     files = [file.relative_to(SOURCE) for file in SOURCE.rglob("*.py") if not file.name.endswith("_docs.py")]
-    makers = [file for file in files if file.parts[0] not in ("catalogue", "plan")]
-    return {str(file): ast.parse((SOURCE / file).read_text(encoding="utf-8")) for file in makers}
-
-
-def makers(module: ast.AST) -> Iterator[ast.Call]:
-    """The calls that take the code of a finding first: `Finding(...)`, `flag(...)`, `Cause(...)`, and helpers named alike."""
-    for node in ast.walk(module):
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name == "Cause" or re.search(r"(finding|flag)$", name, re.IGNORECASE):
-                yield node
-
-
-def code_of(call: ast.Call) -> ast.expr | None:
-    return call.args[0] if call.args else next((word.value for word in call.keywords if word.arg == "code"), None)
+    making = [file for file in files if file.parts[0] not in ("catalogue", "plan")]
+    return {str(file): ast.parse((SOURCE / file).read_text(encoding="utf-8")) for file in making}
 
 
 def texts(node: ast.AST) -> set[str]:
@@ -57,64 +45,108 @@ def spelt(node: ast.AST) -> set[str]:
     return {text for text in texts(node) if CODE.fullmatch(text)}
 
 
+def takers(sources: dict[str, ast.Module]) -> dict[str, int]:
+    """Whatever is called with a code: functions with a parameter `code`, classes with a field `code`, and its position."""
+    found = {"Finding": 0}
+    for node in (node for module in sources.values() for node in ast.walk(module)):
+        if isinstance(node, ast.ClassDef):
+            names = [
+                each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+            ]
+        elif isinstance(node, ast.FunctionDef):
+            names = [each.arg for each in (*node.args.posonlyargs, *node.args.args) if each.arg not in ("self", "cls")]
+        else:
+            continue
+        if "code" in names:
+            found[node.name] = names.index("code")
+    return found
+
+
+def given(module: ast.Module, taking: dict[str, int]) -> Iterator[tuple[ast.Call, ast.expr]]:
+    """The calls of a module that take a code, and what stands for it."""
+    for call in (node for node in ast.walk(module) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        named = [word.value for word in call.keywords if word.arg == "code"]
+        position = taking.get(name, -1)
+        if named and name in taking:
+            yield call, named[0]
+        elif 0 <= position < len(call.args):
+            yield call, call.args[position]
+
+
 def tabled(module: ast.Module) -> set[str]:
-    """Codes that stand first in a tuple, or are chosen by name, in a module that makes findings with a code from a variable."""
+    """What may be a code in a module that takes some from variables: first in a tuple, a value of a dict, or called so."""
     found: set[str] = set()
     for node in ast.walk(module):
-        if isinstance(node, ast.Tuple) and node.elts:
-            found |= spelt(node.elts[0]) if isinstance(node.elts[0], ast.Constant) else set()
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+        if isinstance(node, ast.Tuple) and node.elts and isinstance(node.elts[0], ast.Constant):
+            found |= spelt(node.elts[0])
+        elif isinstance(node, ast.Dict):
+            found |= {code for value in node.values if isinstance(value, ast.Constant | ast.IfExp) for code in spelt(value)}
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            names = [each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)]
             found |= spelt(node.value) if any(name.lower().endswith(("code", "codes")) for name in names) else set()
     return found
 
 
-def emitted() -> dict[str, set[str]]:
+def emitted(sources: dict[str, ast.Module]) -> dict[str, set[str]]:
     """Every code that some module can emit, with the modules that do."""
     found: dict[str, set[str]] = defaultdict(set)
-    for name, module in modules().items():
-        given = [code for call in makers(module) if (code := code_of(call)) is not None]
-        codes = {code for node in given for code in spelt(node)}
-        if any(not texts(node) for node in given):
+    taking = takers(sources)
+    for name, module in sources.items():
+        values = [value for _, value in given(module, taking)]
+        codes = {code for value in values for code in spelt(value)}
+        if any(isinstance(value, ast.Name | ast.Attribute | ast.Subscript | ast.Starred) for value in values):
             codes |= tabled(module)
         for code in codes:
             found[code].add(name)
     return found
 
 
-def severities() -> Iterator[tuple[str, str, str]]:
+def severities(sources: dict[str, ast.Module]) -> Iterator[tuple[str, str, str]]:
     """The module, code and severity of each finding that spells out both."""
-    for name, module in modules().items():
-        for call in makers(module):
-            words = [arg.value for arg in call.args[:2] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-            if len(words) == 2 and words[1] in SEVERITIES:
-                yield name, words[0], words[1]
+    taking = takers(sources)
+    for name, module in sources.items():
+        for call, value in given(module, taking):
+            said = {arg.value for arg in (*call.args, *(word.value for word in call.keywords)) if isinstance(arg, ast.Constant)}
+            for code, severity in product(spelt(value), said & SEVERITIES):
+                yield name, code, severity
 
 
-def test_the_walk_sees_codes_however_they_are_written() -> None:
-    assert {
-        "smoke-failed",  # in the call itself
-        "disk-full",  # in a table of causes
-        "unit-skipped",  # in a local table
-        "role-missing",  # in a Cause
-        "no-manifest",  # over several lines
-    } <= set(emitted())
+@pytest.mark.parametrize(
+    "source",
+    [
+        'raise RecoveryError(Finding("all-new", "error", "here", "what", "fix"))',
+        'context.report(Finding(severity="error", code="all-new", where="here", what="what", fix="fix"))',
+        'Finding("all-new" if late else "dump-stale", "error", "here", "what", "fix")',
+        'def tell(where, code):\n    report(Finding(code, "error", where, "what", "fix"))\ntell("here", "all-new")',
+        'class Rule:\n    words: str\n    code: str\nRULES = [Rule("late", "all-new")]',
+        'for code, what in (("all-new", "what"), ("dump-stale", "what")):\n    Finding(code, "error", "here", what, "fix")',
+        'KINDS = {"late": "all-new"}\nFinding(KINDS[kind], "error", "here", "what", "fix")',
+        'code = "all-new" if late else "dump-stale"\nFinding(code, "error", "here", "what", "fix")',
+    ],
+)
+def test_a_new_code_is_noticed_however_it_is_written(source: str) -> None:
+    assert "all-new" in emitted({"new.py": ast.parse(source)})
+
+
+def test_a_new_severity_is_noticed() -> None:
+    source = ast.parse('Finding("dump-stale", "warning", "here", "what", "fix")')
+    assert list(severities({"new.py": source})) == [("new.py", "dump-stale", "warning")]
 
 
 def test_every_code_that_can_be_emitted_is_explained() -> None:
-    unknown = {code: sorted(where) for code, where in emitted().items() if code not in catalogue.codes()}
+    unknown = {code: sorted(where) for code, where in emitted(modules()).items() if code not in catalogue.codes()}
     assert not unknown, "add an entry to muster/catalogue for each, and run `make docs`"
 
 
 def test_every_code_that_is_explained_can_be_emitted() -> None:
-    known = set().union(*(texts(module) for module in modules().values())) | MADE_OF
-    assert set(catalogue.codes()) - known <= AWAITED
+    assert set(catalogue.codes()) - set(emitted(modules())) - MADE_OF <= AWAITED
 
 
 def test_findings_have_the_severity_that_the_catalogue_says() -> None:
     wrong = [
         (name, code, severity)
-        for name, code, severity in severities()
+        for name, code, severity in severities(modules())
         if code in catalogue.codes() and severity not in (catalogue.entry(code).severity, *catalogue.entry(code).also)
     ]
     assert not wrong
