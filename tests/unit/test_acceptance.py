@@ -56,6 +56,7 @@ def test_an_accepted_finding_is_told_and_fails_nothing(make: MakeDrill) -> None:
     (finding,) = drill.record.accepted
     assert (finding.code, finding.where) == ("unit-not-enabled", "db")
     assert finding.accepted == f"the second disk comes in March (until {TODAY})"
+    assert drill.record.steps[finding.step].outcome == "done"
 
 
 @pytest.mark.parametrize(
