@@ -21,7 +21,7 @@ CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 MADE_OF = {"rto-missed", "rpo-missed"}  # codes that no module spells out, since they are put together
 SEVERITIES = {"error", "unproven", "warning"}
 AWAITED = {
-    "packs-unread", "too-few-copies", "one-medium", "no-offsite", "offsite-not-elsewhere", "copies-not-independent",
+    "too-few-copies", "one-medium", "no-offsite", "offsite-not-elsewhere", "copies-not-independent",
     "copy-with-the-pi", "copy-behind", "run-failed", "run-incomplete", "snapshot-shrunk", "timer-missing",
     "timer-not-enabled", "timer-masked", "timer-never-ran", "timer-late", "timer-without-next", "path-not-covered",
     "not-covered", "file-differs", "file-missing", "sample-empty", "file-list-missing", "dump-unversioned",
