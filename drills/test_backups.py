@@ -8,5 +8,8 @@ class TestBackups:
     def test_copy_is_fresh(self, backups, copy):
         backups.check("freshness", copy)
 
+    def test_repository_is_sound(self, backups, repository):
+        backups.check("integrity", repository)
+
     def test_nothing_else_is_wrong(self, backups):
         backups.conclude()
