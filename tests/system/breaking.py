@@ -18,6 +18,7 @@ from images import sample
 from images.sample_pi import PLAN, SamplePi, as_root
 from muster.drill import Blocked
 from muster.errors import MusterError
+from muster.exercise import Exercise
 from muster.findings import Finding
 from muster.machines.machine import Machine
 from muster.plan import Plan, load
@@ -86,23 +87,45 @@ class Sample:
         make_machine: MakeMachine | None = None,
     ) -> Record:
         """Drill the recovery of what is left in `home`; `change` is made to the text of the plan first."""
-        path = home / "plan.toml"
-        path.write_text(change(PLAN.read_text().replace("../../.sample", str(home))))
-        put_store = sample.store_for(self.client, home)
         offsite = store and any("offsite" in name for name in repositories)
-        session = Session(
-            Options(self.out, new_run(), repositories=repositories, lost_at=lost_at),
-            on_network=(lambda _, network, labels: put_store(network, labels)) if offsite else None,
-            make_machine=make_machine,
-            say=lambda _: None,
-        )
-        drill = session.drill(load(path), "disk-loss")
-        try:
-            with contextlib.suppress(MusterError, Blocked):
-                drill.conclude()
-        finally:
-            records = session.close()
-        return records[0]
+        options = Options(self.out, new_run(), repositories=repositories, lost_at=lost_at)
+        session = self._session(home, options, store=offsite, make_machine=make_machine)
+        return _concluded(session, session.drill(_written(home, change), "disk-loss"))
+
+    def inspect(  # an inspection has as many options
+        self,
+        home: Path,
+        *,
+        change: Change = str,
+        repositories: tuple[str, ...] = (),
+        store: bool = True,
+        lost_at: datetime | None = None,
+        make_machine: MakeMachine | None = None,
+    ) -> Record:
+        """Inspect the backups in `home`, all of them or these `repositories`; `change` is made to the text of the plan first."""
+        store = store and (not repositories or any("offsite" in name for name in repositories))
+        session = self._session(home, Options(self.out, new_run(), lost_at=lost_at), store=store, make_machine=make_machine)
+        return _concluded(session, session.inspection(_written(home, change), repositories))
+
+    def _session(self, home: Path, options: Options, *, store: bool, make_machine: MakeMachine | None) -> Session:
+        put_store = sample.store_for(self.client, home)
+        on_network = (lambda _, network, labels: put_store(network, labels)) if store else None
+        return Session(options, on_network=on_network, make_machine=make_machine, say=lambda _: None)
+
+
+def _written(home: Path, change: Change) -> Plan:
+    path = home / "plan.toml"
+    path.write_text(change(PLAN.read_text().replace("../../.sample", str(home))))
+    return load(path)
+
+
+def _concluded(session: Session, exercise: Exercise) -> Record:
+    try:
+        with contextlib.suppress(MusterError, Blocked):
+            exercise.conclude()
+    finally:
+        records = session.close()
+    return records[0]
 
 
 @contextlib.contextmanager
