@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from images import sample
+from images import sample, sample_copy
 from images.sample_pi import PLAN
 from muster.errors import MusterError
+from muster.faults import Copied
 from muster.machines import engine
 from muster.plan import Plan
 
@@ -39,5 +41,11 @@ def _drills_the_sample(item: pytest.Item) -> bool:
 
 
 def pytest_drill_network(plan: Plan, network: str, labels: Mapping[str, str]) -> Mapping[str, str] | None:
-    """Put the sample's off-site store, read-only, on the network of a drill that recovers the sample."""
-    return sample.store_for(engine.connect())(network, labels) if plan.path == PLAN else None
+    """Put the sample's off-site store, read-only, on the network of a drill that recovers the sample, or a copy of it."""
+    home = sample_copy.home_of(plan.path)
+    return sample.store_for(engine.connect(), home)(network, labels) if home else None
+
+
+def pytest_drill_copy(plan: Plan, folder: Path) -> Copied | None:
+    """Copy the sample as it lies on this host, so that faults can be tried on it."""
+    return sample_copy.copy_into(folder) if plan.path == PLAN else None
