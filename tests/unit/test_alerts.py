@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -150,6 +151,9 @@ class TestMessage:
         assert re.search(r"^Back after: [^(]+ \(promised: 30 min\)$", told.body, re.MULTILINE)
         assert "MISSED" not in told.body
 
+    def test_a_name_with_a_line_break_makes_no_second_line_of_a_title(self, failed: Record, tmp_path: Path) -> None:
+        assert message(Ended(replace(failed, incident="x\nBcc: y")), tmp_path).title == "FAILED: telemetry x Bcc: y"
+
     def test_a_missed_promise_is_marked(self, tmp_path: Path) -> None:
         record = record_of(passing(tmp_path / "late", rto=10))
         assert "(promised: 10 s) - MISSED" in message(Ended(record), tmp_path).body
@@ -224,6 +228,17 @@ class TestClosed:
 )
 def test_a_signal_stands_behind_the_path(base: str, signal: ping.Signal, expected: str) -> None:
     assert ping.address(base, signal) == expected
+
+
+def test_a_monitor_that_never_answers_is_given_up_after_two_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ping, "ANSWER", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"http://127.0.0.1:{deaf.getsockname()[1]}/tk_4711_long_enough"
+        said = ping.ping(receivers.Receiver("variable X", address), "fail", "body")
+        deaf.setblocking(False)  # noqa: FBT003  # what a socket takes
+        assert [deaf.accept()[0].close() for _ in range(2)]
+    assert said.startswith('The ping "fail" could not be sent to the address in variable X: it cannot be reached')
+    assert "tk_4711" not in said
 
 
 class TestTextfile:

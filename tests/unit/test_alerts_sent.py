@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TOKEN = "tk_4711aLongTokenOfOurs"  # noqa: S105  # what no output may hold
 PASSWORD = "the-password-of-restic"  # noqa: S105  # the same, of the plan
+LOGS = ("--log-level=DEBUG", "--log-cli-level=DEBUG", "--log-file=debug.log", "--log-file-level=DEBUG", "-rA")
 NO_ROOM = {"systemctl start --no-block db": (91, "no room")}
 
 
@@ -52,7 +53,8 @@ def pinged(server: Web) -> list[str]:
 
 
 def nothing_leaked(folder: Folder, *sent: str) -> None:
-    for name, text in {"terminal": folder.output, **folder.written}.items():
+    logs = {path.name: path.read_text() for path in folder.path.glob("*.log")}
+    for name, text in {"terminal": folder.output, **logs, **folder.written}.items():
         assert TOKEN not in text, name
     for text in sent:
         for secret in (TOKEN, SECRET, PASSWORD):
@@ -64,7 +66,7 @@ def test_a_failure_reaches_mail_and_two_kinds_of_web_with_cause_and_cure_and_no_
 ) -> None:
     folder.machine({"ask-web": (1, f"{SECRET} and {PASSWORD}")})
     (folder.path / "alerts").write_text(f"# who\n\nntfy://127.0.0.1:{server.port}/{TOKEN}-topic\n{mailto(mail)}\n")
-    assert folder.run("--drill-notify", "env:HOOK", "--drill-notify", "file:alerts", "--log-level=DEBUG", "-rA") == 1
+    assert folder.run("--drill-notify", "env:HOOK", "--drill-notify", "file:alerts", "--drill-ping", "env:PING", *LOGS) == 1
     (hook,) = told(server)
     (ntfy,) = [json.loads(request.body) for request in server.got if request.path == "/"]
     (letter,) = mail.got
