@@ -8,6 +8,9 @@ class TestBackups:
     def test_copy_is_fresh(self, backups, copy):
         backups.check("freshness", copy)
 
+    def test_sample_comes_back(self, backups, copy):
+        backups.check("restore", copy)
+
     def test_repository_is_sound(self, backups, repository):
         backups.check("integrity", repository)
 
