@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import threading
 import time
@@ -223,7 +224,9 @@ def _listing(command: str) -> Answer:
 
 
 def _ls(command: str) -> Answer:
-    held = {path: entry for path, entry in _asked(command).items() if ("key" in path) == ("usb" not in command)}
+    everything = not shlex.split(command.partition(" ls ")[2])[2:]  # no path after the option and the snapshot
+    asked = _FILES if everything else _asked(command)
+    held = {path: entry for path, entry in asked.items() if ("key" in path) == ("usb" not in command)}
     nodes = [
         {"message_type": "node", "path": path, "type": kind, "mode": mode, "size": size, "uid": 0, "gid": 0}
         for path, (kind, mode, size) in held.items()
