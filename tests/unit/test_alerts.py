@@ -7,12 +7,13 @@ import re
 import socket
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from muster.alerts import ping, receivers, textfile
+from muster.alerts import asked, ping, receivers, textfile
 from muster.alerts.deliver import Closed
 from muster.alerts.message import WHOLE, Ended, message
 from muster.alerts.occasions import occasion, previous
@@ -25,8 +26,6 @@ from muster.report.history import history, record_of
 from tests.data.demo import LOST, cut_off, failing, passing
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from muster.plan import Occasion
 
 FILE = "--drill-metrics"
@@ -331,3 +330,10 @@ class TestTextfile:
         assert self.write(path, Ended(recovered)) == ""
         assert "nonsense" not in path.read_text()
         assert re.search(r'muster_duration_seconds\{.*plan="nas".*\} 7', path.read_text())
+
+
+def test_the_document_names_every_figure_occasion_and_option() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
+    names = [*textfile.FAMILIES, *asked.OCCASIONS, asked.NOTIFY, asked.ON, asked.PING, asked.METRICS, "--drill-no-alerts"]
+    assert [name for name in names if f"`{name}" not in text] == []
+    assert set(re.findall(r"\bmuster_[a-z_]+", text)) == set(textfile.FAMILIES)
