@@ -180,6 +180,7 @@ class SamplePi:
             extra_hosts={"offsite": address(self._store, name)},
             **(
                 arguments
+                | {"cap_add": [*arguments["cap_add"], "SYS_PTRACE"]}  # its root sees the open files of others, as on any Pi
                 | {"volumes": arguments.get("volumes", {}) | disks}
                 | {"environment": arguments["environment"] | {"MEDIA_MB": str(self.media_mb)}}
             ),

@@ -57,7 +57,19 @@ def run_seal(pi: Path, text: str, *arguments: str, **environment: str) -> subpro
     """Run a copy of the program alone, isolated from this checkout, as the Pi does."""
     program = shutil.copy(seal.__file__, pi / "muster-seal")
     (pi / "plan.toml").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-I", "-S", program, "--plan", str(pi / "plan.toml"), "--run", "r1", *arguments]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        program,
+        "--plan",
+        str(pi / "plan.toml"),
+        "--run",
+        "r1",
+        "--look-within",
+        "0",
+        *arguments,
+    ]
     return subprocess.run(  # our own program
         command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
     )
@@ -150,15 +162,18 @@ class TestWhatIsRefused:
 
     def test_the_old_manifest_stays_whole_when_a_new_one_fails(self, pi: Path) -> None:
         before = sealed(pi, plan(pi))
+        listed = (pi / "var/files.jsonl").read_text(encoding="utf-8")
+        (pi / "etc/new").touch()
         assert run_seal(pi, plan(pi, asks("false"))).returncode == 1
         assert json.loads((pi / "var/manifest.json").read_text(encoding="utf-8")) == before
-        assert os.listdir(pi / "var") == ["manifest.json"]  # noqa: PTH208
+        assert (pi / "var/files.jsonl").read_text(encoding="utf-8") == listed
+        assert sorted(os.listdir(pi / "var")) == ["files.jsonl", "manifest.json"]  # noqa: PTH208
 
-    def test_a_manifest_that_cannot_be_written_leaves_nothing_behind(self, pi: Path) -> None:
+    def test_a_manifest_that_cannot_be_written_leaves_nothing_half_written_behind(self, pi: Path) -> None:
         (pi / "var").mkdir()
         (pi / "var/manifest.json").mkdir()
         assert run_seal(pi, plan(pi)).returncode == 1
-        assert os.listdir(pi / "var") == ["manifest.json"]  # noqa: PTH208
+        assert not [*(pi / "var").glob(".*")]
 
 
 class TestOddFiles:

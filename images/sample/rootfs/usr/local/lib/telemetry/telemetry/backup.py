@@ -103,13 +103,16 @@ def dump_and_seal(plan: Table, run: str, reuse: bool) -> None:  # noqa: FBT001
 
 
 def repositories(plan: Table) -> Iterator[tuple[list[Table], list[str]]]:
-    """Yield each group of repositories (the first takes the backup, the others a copy of it) with the paths it holds."""
+    """Yield each group of repositories (the first takes the backup, the others a copy of it) with the paths it holds.
+
+    The manifest's whole folder goes with what is no secret: beside the manifest lies the list of all files.
+    """
     named = {name for dataset in plan["data"].values() for name in dataset.get("repositories", ())}
     common = [name for name in plan["repositories"] if name not in named]
     groups: dict[tuple[str, ...], list[str]] = {}
     for dataset in plan["data"].values():
         groups.setdefault(tuple(dataset.get("repositories") or common), []).extend(dataset["paths"])
-    groups[tuple(common)].append(plan.get("manifest", "/var/lib/muster/manifest.json"))
+    groups[tuple(common)].append(str(Path(plan.get("manifest", "/var/lib/muster/manifest.json")).parent))
     for names, paths in groups.items():
         ordered = sorted((plan["repositories"][name] for name in names), key=lambda one: one.get("offsite", False))
         yield ordered, paths
