@@ -266,10 +266,18 @@ def test_nobody_is_told_of_a_look_or_of_a_run_that_shall_be_silent(folder: Folde
     assert "NOWHERE" not in folder.output
 
 
-def test_tests_that_drill_nothing_tell_nobody(folder: Folder, server: Web) -> None:
-    folder.drill("test_recovery.py", "def test_it():\n    assert False\n")
-    assert folder.run("--drill-notify", "env:HOOK", "--drill-ping", "env:PING") == 1
+@pytest.mark.parametrize(("end", "status"), [("assert False", 1), ("raise KeyboardInterrupt", 2)])
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
+def test_tests_that_drill_nothing_tell_nobody(folder: Folder, server: Web, end: str, status: int, workers: list[str]) -> None:
+    folder.drill("test_recovery.py", f"def test_it():\n    {end}\n")
+    assert folder.run("--drill-notify", "env:HOOK", "--drill-ping", "env:PING", *workers, subprocess=bool(workers)) == status
     assert server.got == []
+
+
+def test_a_folder_that_is_not_there_is_told(folder: Folder, server: Web) -> None:
+    assert folder.run("--drill-plan", "plans/tiny.toml", "nowhere", "--drill-notify", "env:HOOK", "--drill-ping", "env:PING") == 4
+    assert [message["title"] for message in told(server)] == ["NOT PROVEN: tiny"]
+    assert pinged(server) == ["/fail"]
 
 
 def test_workers_leave_telling_to_their_controller(folder: Folder, server: Web) -> None:
