@@ -157,6 +157,12 @@ class TestMessage:
         record = record_of(passing(tmp_path / "late", rto=10))
         assert "(promised: 10 s) - MISSED" in message(Ended(record), tmp_path).body
 
+    def test_an_inspection_is_called_so_and_has_no_figures_of_a_recovery(self, recovered: Record, tmp_path: Path) -> None:
+        told = message(Ended(replace(recovered, purpose="inspection", incident="", verdict="proven")), tmp_path)
+        assert told.title == "PROVEN: telemetry inspection"
+        assert "Back after" not in told.body
+        assert "Data lost" not in told.body
+
     def test_what_the_plan_accepts_is_only_counted(self, recovered: Record, tmp_path: Path) -> None:
         finding = Finding("one-medium", "error", "repositories", "all on one", "Buy another.", accepted="it is a toy")
         told = message(Ended(replace(recovered, accepted=(finding,))), tmp_path)
@@ -301,6 +307,17 @@ class TestTextfile:
         assert 'plan="nas"' in text
         assert 'code="MUS-D07"' not in text
         assert text.count("# TYPE muster_verdict gauge") == 1
+
+    def test_an_inspection_has_series_of_its_own_beside_the_recovery(self, recovered: Record, tmp_path: Path) -> None:
+        path = tmp_path / "muster.prom"
+        self.write(path, Ended(recovered))
+        self.write(
+            path, Ended(replace(recovered, purpose="inspection", incident="", verdict="proven", processes={"usb": 3, "nas": 4}))
+        )
+        figures = self.read(path)
+        assert figures["muster_verdict", "recovered recovery"] == figures["muster_verdict", "proven inspection"] == 1
+        assert figures["muster_restic_processes", "inspection"] == 7
+        assert 'incident="",plan="telemetry",purpose="inspection"' in path.read_text()
 
     def test_the_exporter_may_read_it_whatever_the_umask_is(self, recovered: Record, tmp_path: Path) -> None:
         before = os.umask(0o077)

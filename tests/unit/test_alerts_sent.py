@@ -143,6 +143,13 @@ def test_a_drill_that_could_not_be_judged_is_not_proven(folder: Folder, server: 
     assert pinged(server) == ["/start", "/fail"]
 
 
+def test_warnings_of_a_library_are_no_business_of_a_drill(folder: Folder, server: Web) -> None:
+    options = ["-W", "error", "--drill-notify", "env:HOOK", "--drill-notify-on", "always", "--drill-metrics", "m.prom"]
+    assert folder.run(*options, subprocess=True) == 0
+    assert len(told(server)) == 1
+    assert "Deprecat" not in folder.output
+
+
 @pytest.mark.parametrize("quiet", [[], ["-q", "-q"], ["-p", "no:terminal"]])
 def test_a_receiver_that_is_not_there_is_said_aloud_and_changes_nothing(folder: Folder, quiet: list[str]) -> None:
     for answers, status in (({}, 0), (NO_ROOM, 1)):
