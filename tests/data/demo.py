@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.data.inspections import ailing, healthy
 from tests.data.told import Told, node
 
 if TYPE_CHECKING:
@@ -279,6 +280,8 @@ def write_runs(out: Path) -> None:
     cut_off(out / "20260303-085812-c3")
     passing(out / "20260304-090000-d4", LOST + timedelta(days=3), stretch=3.0, rto=720.0)
     passing(out / "20260305-090000-e5", LOST + timedelta(days=4), stretch=1.3)
+    ailing(out / "20260306-060000-f6", LOST + timedelta(days=5))
+    healthy(out / "20260307-060000-a7", LOST + timedelta(days=6))
 
 
 if __name__ == "__main__":

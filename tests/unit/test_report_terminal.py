@@ -11,7 +11,9 @@ from rich.console import Console
 from muster import words
 from muster.journal import read
 from muster.record import fold
-from muster.report.terminal import Teller, live, plain, verdict
+from muster.report.closing import verdict
+from muster.report.lines import Teller, plain
+from muster.report.terminal import live
 from tests.data.demo import cut_off, failing, passing
 from tests.data.told import Told, node
 
