@@ -14,5 +14,8 @@ class TestBackups:
     def test_repository_is_sound(self, backups, repository):
         backups.check("integrity", repository)
 
+    def test_no_one_blow_takes_all_copies(self, backups, dataset):
+        backups.check("copies", dataset)
+
     def test_nothing_else_is_wrong(self, backups):
         backups.conclude()
