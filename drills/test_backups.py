@@ -17,5 +17,17 @@ class TestBackups:
     def test_no_one_blow_takes_all_copies(self, backups, dataset):
         backups.check("copies", dataset)
 
+    def test_dataset_is_consistent(self, backups, dataset):
+        backups.check("consistency", dataset)
+
+    def test_datasets_are_of_one_run(self, backups):
+        backups.check("one-run")
+
+    def test_secrets_are_kept_apart(self, backups, dataset):
+        backups.check("classification", dataset)
+
+    def test_everything_is_covered(self, backups):
+        backups.check("coverage")
+
     def test_nothing_else_is_wrong(self, backups):
         backups.conclude()

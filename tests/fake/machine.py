@@ -228,10 +228,26 @@ def _ls(command: str) -> Answer:
     asked = _FILES if everything else _asked(command)
     held = {path: entry for path, entry in asked.items() if ("key" in path) == ("usb" not in command)}
     nodes = [
-        {"message_type": "node", "path": path, "type": kind, "mode": mode, "size": size, "uid": 0, "gid": 0}
+        {
+            "message_type": "node",
+            "path": path,
+            "type": kind,
+            "mode": mode,
+            "size": size,
+            "uid": 0,
+            "gid": 0,
+            "mtime": NOW.isoformat(),
+        }
         for path, (kind, mode, size) in held.items()
     ]
     return 0, "\n".join(map(json.dumps, nodes))
+
+
+def _sample(command: str) -> Answer:
+    files = {path: entry for path, entry in _FILES.items() if entry[0] == "file" and ("key" in path) == ("usb" not in command)}
+    listed = [f"f {mode:o} {size} 0 0 {NOW.timestamp()} 7 .{path}\0\0" for path, (_, mode, size) in files.items()]
+    digests = [f"{'0' * 64}  .{path}\0" for path in files]
+    return 0, "".join([*listed, "\0", *digests, "\0/usr/bin/getfattr\n"])
 
 
 _HEALTHY: Mapping[str, Answer | Callable[[str], Answer]] = {
@@ -240,6 +256,7 @@ _HEALTHY: Mapping[str, Answer | Callable[[str], Answer]] = {
     r"restic .* ls ": _ls,
     r"cat /var/lib/muster/manifest.json": (0, json.dumps(_MANIFEST)),
     r"getent passwd": (0, "root:x:0:0::/root:/bin/bash\n\nroot:x:0:\n"),
+    r"sha256sum -z": _sample,
     r"-printf": _listing,
     r"-size -64k": (0, f"app:{SECRET}\n"),
     r"ask-app": (0, "pong"),
