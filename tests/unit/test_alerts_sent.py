@@ -201,6 +201,7 @@ def test_all_that_leads_nowhere_is_told_at_once(folder: Folder) -> None:
     assert folder.run("--drill-notify", "env:NO_ONE", "--drill-notify", "env:NO_TWO", "--drill-ping", "env:NO_THREE") == 4
     for name in ("NO_ONE", "NO_TWO", "NO_THREE"):
         assert folder.line(f"variable {name} is not set or empty")
+    assert folder.line("To drill without telling anybody, use --drill-no-alerts.")
 
 
 def test_a_whole_drill_pings_start_and_success(folder: Folder, server: Web) -> None:
@@ -241,6 +242,7 @@ def test_a_part_that_every_step_came_back_for_is_no_success_either(folder: Folde
 
 
 def test_a_drill_that_stops_early_by_itself_starts_and_does_not_succeed(folder: Folder, server: Web) -> None:
+    folder.machine(hang="ask-app")
     folder.drill("test_recovery.py", "def test_it(drill):\n    drill.reach('restored')\n")
     assert folder.run("--drill-ping", "env:PING", "--drill-notify", "env:HOOK") == 0
     assert pinged(server) == ["/start"]
@@ -265,12 +267,21 @@ def test_a_run_that_came_to_no_drill_says_so(folder: Folder, server: Web) -> Non
     assert "The run ended with exit status 2 and left no record of a drill of it" in hook["message"]
 
 
+def test_a_file_of_figures_that_went_bad_meanwhile_is_said_aloud_and_changes_nothing(folder: Folder) -> None:
+    folder.machine(more="\ndef pytest_runtestloop():\n    Path('m.prom').write_text('node_load1 1')\n")
+    assert folder.run("--drill-metrics", "m.prom", "-q", "-q") == 0
+    said = "muster: The metrics file "
+    assert folder.line(said).endswith("m.prom holds metrics of others (node_load1); name a file of its own.")
+    assert (folder.path / "m.prom").read_text() == "node_load1 1"
+
+
 @pytest.mark.parametrize("options", [["--collect-only"], ["--drill-no-alerts"]])
 def test_nobody_is_told_of_a_look_or_of_a_run_that_shall_be_silent(folder: Folder, server: Web, options: list[str]) -> None:
     folder.machine(NO_ROOM)
     folder.run("--drill-notify", "env:HOOK", "--drill-ping", "env:PING", "--drill-notify", "env:NOWHERE", *options)
     assert server.got == []
     assert "NOWHERE" not in folder.output
+    assert "lerts" not in folder.output
 
 
 @pytest.mark.parametrize(("end", "status"), [("assert False", 1), ("raise KeyboardInterrupt", 2)])
