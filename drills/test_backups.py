@@ -11,6 +11,9 @@ class TestBackups:
     def test_sample_comes_back(self, backups, copy):
         backups.check("restore", copy)
 
+    def test_last_run_is_complete(self, backups, repository):
+        backups.check("completion", repository)
+
     def test_repository_is_sound(self, backups, repository):
         backups.check("integrity", repository)
 

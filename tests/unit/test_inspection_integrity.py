@@ -100,7 +100,7 @@ def test_too_little_time_for_a_part_is_not_proven(tmp_path: Path) -> None:
     record = inspected(tmp_path, {r"usb.* check --read-data": (None, "")})
     [finding] = of(record, "packs-unread")
     assert finding.severity == "unproven"
-    assert record.verdict == "not proven"
+    assert record.steps["integrity:usb"].outcome == "error"
 
 
 def test_a_repository_that_went_away_is_not_proven(tmp_path: Path) -> None:
