@@ -173,7 +173,7 @@ class FakeMachine:
         if self.hang and re.search(self.hang, command):
             self._hang()
         status, out = self._answer(command)
-        if on_line:
+        if on_line and status == 0:  # what went wrong is said on the other stream
             for line in out.splitlines():
                 on_line(line)
             out = ""
