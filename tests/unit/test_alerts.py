@@ -158,8 +158,8 @@ class TestMessage:
         assert "(promised: 10 s) - MISSED" in message(Ended(record), tmp_path).body
 
     def test_an_inspection_is_called_so_and_has_no_figures_of_a_recovery(self, recovered: Record, tmp_path: Path) -> None:
-        told = message(Ended(replace(recovered, purpose="inspection", incident="", verdict="proven")), tmp_path)
-        assert told.title == "PROVEN: telemetry inspection"
+        told = message(Ended(replace(recovered, purpose="inspection", incident="backups", verdict="proven")), tmp_path)
+        assert told.title == "PROVEN: telemetry backups"
         assert "Back after" not in told.body
         assert "Data lost" not in told.body
 
@@ -312,12 +312,13 @@ class TestTextfile:
         path = tmp_path / "muster.prom"
         self.write(path, Ended(recovered))
         self.write(
-            path, Ended(replace(recovered, purpose="inspection", incident="", verdict="proven", processes={"usb": 3, "nas": 4}))
+            path,
+            Ended(replace(recovered, purpose="inspection", incident="backups", verdict="proven", processes={"usb": 3, "nas": 4})),
         )
         figures = self.read(path)
         assert figures["muster_verdict", "recovered recovery"] == figures["muster_verdict", "proven inspection"] == 1
         assert figures["muster_restic_processes", "inspection"] == 7
-        assert 'incident="",plan="telemetry",purpose="inspection"' in path.read_text()
+        assert 'incident="backups",plan="telemetry",purpose="inspection"' in path.read_text()
 
     def test_the_exporter_may_read_it_whatever_the_umask_is(self, recovered: Record, tmp_path: Path) -> None:
         before = os.umask(0o077)
