@@ -48,4 +48,5 @@ def pytest_drill_network(plan: Plan, network: str, labels: Mapping[str, str]) ->
 
 def pytest_drill_copy(plan: Plan, folder: Path) -> Copied | None:
     """Copy the sample as it lies on this host, so that faults can be tried on it."""
-    return sample_copy.copy_into(folder) if plan.path == PLAN else None
+    home = sample_copy.home_of(plan.path)
+    return sample_copy.copy_into(folder, home) if home else None

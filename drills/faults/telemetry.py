@@ -14,7 +14,8 @@ as_postgres() { runuser -u postgres -- "$@"; }
 if [ ! -d /tmp/server ]; then
     install -d -o postgres -g postgres -m 700 /tmp/server
     as_postgres initdb -D /tmp/server/data -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
-    printf "%b\\n" "unix_socket_directories = '/tmp/server'\nlisten_addresses = ''\nfsync = off" >> /tmp/server/data/postgresql.conf
+    sed -i -e "1i unix_socket_directories = '/tmp/server'" -e "1i listen_addresses = ''" -e '1i fsync = off' \
+        /tmp/server/data/postgresql.conf
     as_postgres pg_ctl -D /tmp/server/data -l /tmp/server/log -w start >/dev/null
     as_postgres createuser telemetry
 fi
