@@ -195,6 +195,10 @@ def packages(tmp_path: Path) -> seal.Packages:
 
 
 class TestPackages:
+    def test_without_dpkg_nothing_can_be_told_apart(self, tmp_path: Path) -> None:
+        with pytest.raises(LookupError, match="does not say which files are packages'"):
+            seal.Packages(str(tmp_path))
+
     def test_files_where_owners_keep_things_are_known(self, packages: seal.Packages) -> None:
         assert packages.owned == {"/etc", "/etc/app", "/etc/app/owned"}
         assert sorted(packages.defaults) == ["/etc/app/app.conf", "/etc/app/old.conf", "/etc/app/ucf.conf"]
@@ -328,6 +332,18 @@ class TestServices:
         (kept / "app/more").touch()
         assert self.told(packages, programs, line, f"{kept}/app/db").paths == (f"{kept}/app",)
 
+    def test_a_file_behind_a_link_is_told_as_the_plan_spells_it(
+        self, packages: seal.Packages, programs: Answers, kept: Path
+    ) -> None:
+        (kept / "disk/www").mkdir(parents=True)
+        (kept / "disk/www/index").touch()
+        (kept / "web").symlink_to("disk")
+        line = f"ExecStart={{ argv[]=/bin/x {kept}/disk/www/index ; }}"
+        assert self.told(packages, programs, line, f"{kept}/web/www").paths == (f"{kept}/web/www/index",)
+        assert self.told(packages, programs, line, f"{kept}/web").paths == (
+            f"{kept}/disk/www/index",
+        )  # restic keeps the link alone
+
     def test_a_process_is_seen_with_its_arguments_and_open_files(self, tmp_path: Path) -> None:
         with (tmp_path / "open").open("w"):
             used = seal._used(Path("/proc/self"))
@@ -380,6 +396,10 @@ class TestSearch:
         plan = {"data": {"a": {"paths": [str(top / "file")]}}, "repositories": repositories}
         assert self.found(seal.Search(plan, top / "m/manifest.json", packages, 60), top) == {}
         assert self.found(self.search(packages, own=str(top / "app/manifest.json")), top) == {"file": ("unowned-file", 1, 1)}
+
+    def test_what_a_dataset_holds_behind_a_link_is_covered(self, packages: seal.Packages, top: Path) -> None:
+        (top.parent / "link").symlink_to(top)
+        assert self.found(self.search(packages, f"{top.parent}/link/app", f"{top.parent}/link/file"), top) == {}
 
     def test_what_packages_bring_is_no_find(self, packages: seal.Packages, top: Path) -> None:
         packages.owned.update({str(top / "app"), str(top / "app/a")})
