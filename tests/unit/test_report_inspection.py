@@ -280,6 +280,17 @@ def test_what_machines_and_plans_say_stands_as_text(tmp_path: Path, text: str) -
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", said)
 
 
+def test_findings_that_one_cure_mends_stand_together_and_none_is_lost(tmp_path: Path) -> None:
+    alike = [finding("no-offsite", "error", name, f"No good copy of {name} is away.", "Add one.") for name in ("etc", "media")]
+    other = finding("copy-stale", "error", "usb/etc", "It is old.", "See the timer.")
+    broken = {"copies:etc": [alike[0]], "freshness:usb/etc": [other], "copies:media": [alike[1]]}
+    record = inspected(tmp_path, {step: {"findings": found} for step, found in broken.items()})
+    for text in (Page(summary(record)).text, closing(record)):
+        assert text.count("Add one.") == text.count("See the timer.") == 1
+        assert all(found["what"] in text for found in (*alike, other))
+    assert "no-offsite · 2 times" in Page(summary(record)).text
+
+
 # Accepted findings
 
 
