@@ -14,6 +14,12 @@ class TestBackups:
     def test_last_run_is_complete(self, backups, repository):
         backups.check("completion", repository)
 
+    def test_last_run_ended_well(self, backups):
+        backups.check("completion")
+
+    def test_next_run_will_start(self, backups):
+        backups.check("schedule")
+
     def test_repository_is_sound(self, backups, repository):
         backups.check("integrity", repository)
 

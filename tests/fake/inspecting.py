@@ -17,6 +17,7 @@ from muster.journal import Journal
 from muster.machines.machine import Machine
 from muster.plan import load
 from muster.record import Record
+from muster.redact import Redactor
 from tests.fake.machine import FakeMachine, write_plan
 
 
@@ -34,7 +35,8 @@ def inspected(  # an inspection has as many parts
     used = FakeMachine(machine) if machine is None or isinstance(machine, Mapping) else machine
     scope = Scope(as_of or datetime.now(UTC), (), 1, read_before or {})
     number = len(list(folder.glob("journal-*.jsonl")))
-    inspection = Inspection(load(path), scope, used, Journal(folder / f"journal-{number}.jsonl"), "run", say=lambda _: None)
+    journal = Journal(folder / f"journal-{number}.jsonl", Redactor())
+    inspection = Inspection(load(path), scope, used, journal, "run", say=lambda _: None)
     with suppress(MusterError, Blocked):
         inspection.conclude()
     used.destroy()
