@@ -329,8 +329,18 @@ class TestServices:
         (kept / "app/db/row").touch()
         line = f"WorkingDirectory={kept}/app\nExecStart={{ argv[]=/bin/x {kept}/app/db/row ; }}"
         assert self.told(packages, programs, line, f"{kept}/app/db").paths == (f"{kept}/app/db/row",)
-        (kept / "app/more").touch()
-        assert self.told(packages, programs, line, f"{kept}/app/db").paths == (f"{kept}/app",)
+
+    def test_a_folder_that_datasets_hold_a_part_of_speaks_for_none_of_it(
+        self, packages: seal.Packages, programs: Answers, kept: Path
+    ) -> None:
+        (kept / "app/db").mkdir(parents=True)
+        (kept / "app/db/row").touch()
+        files = [f"{kept}/app/{number:02}" for number in range(seal.TOGETHER + 1)]
+        for file in files:
+            Path(file).touch()
+        line = f"WorkingDirectory={kept}/app\nExecStart={{ argv[]=/bin/x {kept}/app/db/row {' '.join(files)} ; }}"
+        told = self.told(packages, programs, line, f"{kept}/app/db")
+        assert told.paths == (f"{kept}/app", *files, f"{kept}/app/db/row")
 
     def test_a_file_behind_a_link_is_told_as_the_plan_spells_it(
         self, packages: seal.Packages, programs: Answers, kept: Path
