@@ -38,5 +38,8 @@ class TestBackups:
     def test_everything_is_covered(self, backups):
         backups.check("coverage")
 
+    def test_password_outlives_the_pi(self, backups, repository):
+        backups.check("escrow", repository)
+
     def test_nothing_else_is_wrong(self, backups):
         backups.conclude()
