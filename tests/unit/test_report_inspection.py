@@ -190,7 +190,7 @@ def test_an_inspection_that_reads_no_data_gives_no_share(tmp_path: Path) -> None
     record = journal.told()
     assert figures(record).share is None
     assert figures(record).files is None
-    assert "Of all data" not in summary(record)
+    assert "Data read" not in summary(record)
 
 
 @pytest.mark.parametrize(("part", "said"), [(0, "0%"), (0.001, "less than 1%"), (1 / 30, "3%"), (0.999, "99%"), (1.0, "100%")])
@@ -226,7 +226,15 @@ def test_the_page_of_an_inspection_has_no_rto_rpo_or_milestone(record: Record) -
 
 def test_the_page_names_copies_files_data_processes_seconds_and_seed(tmp_path: Path) -> None:
     text = Page(summary(told(healthy, tmp_path))).text
-    for figure in ("12 of 12", "144 files", "14.5 MB, from 12 copies", "usb 1/30", "16 usb 4", "11.4 s", "--drill-seed 271828"):
+    for figure in (
+        "12 of 12",
+        "Files compared 144",
+        "14.5 MB restored from 12 copies",
+        "usb 1/30",
+        "16 usb 4",
+        "11.4 s",
+        "271828",
+    ):
         assert figure in text
 
 
