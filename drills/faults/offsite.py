@@ -3,7 +3,7 @@
 from muster.faults import fault
 
 
-@fault("repository", "host-key-changed")
+@fault("repository", "host-key-changed", everywhere=True)
 def the_host_shows_another_key(bed):
     """The off-site host is another one than it was, or somebody is in between."""
     key = (bed.folder / "store/host_key.pub").read_text().split()[1]
@@ -12,21 +12,21 @@ def the_host_shows_another_key(bed):
     return "offsite"
 
 
-@fault("repository", "ssh-refused")
+@fault("repository", "ssh-refused", everywhere=True)
 def the_host_refuses_our_key(bed):
     """The account's keys were cleaned up, and ours is not among them any more."""
     (bed.folder / "store/authorized_keys").write_text("")
     return "offsite"
 
 
-@fault("repository", "repository-unreachable")
+@fault("repository", "repository-unreachable", everywhere=True)
 def the_off_site_host_is_down(bed):
     """Nobody answers at the off-site host."""
     bed.change_plan(lambda table: table["repositories"]["offsite"].update(url="sftp:backup@offsite.invalid:/restic/telemetry"))
     return "offsite"
 
 
-@fault("repository", "repository-unreadable")
+@fault("repository", "repository-unreadable", everywhere=True)
 def the_files_belong_to_somebody_else(bed):
     """Root copied the off-site repository around: its files are not the account's any more."""
     where = bed.files("offsite")
@@ -34,7 +34,7 @@ def the_files_belong_to_somebody_else(bed):
     return "offsite"
 
 
-@fault("backup", "copies-not-independent")
+@fault("backup", "copies-not-independent", everywhere=True)
 def two_repositories_are_one(bed):
     """The plan names two repositories, and both are the same folder."""
     usb = bed.files("usb")
