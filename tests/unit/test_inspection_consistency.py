@@ -246,6 +246,12 @@ class TestWhole:
         assert (findings, weaker) == ([], "")
         assert DUMP in what
 
+    def test_no_row_of_it_stands_in_the_journal(self, tmp_path: Path) -> None:
+        looked(tmp_path, {"od -An -v": (0, shows(b"insert into login values ('pi', 'hunter2')"))})
+        [journal] = tmp_path.glob("journal-*.jsonl")
+        assert "od -An -v" in journal.read_text()
+        assert b"hunter2".hex(" ") not in journal.read_text()
+
     def test_a_dump_that_its_program_cannot_read_is_damaged(self, tmp_path: Path) -> None:
         answers = {"od -An -v": (0, shows(b"PGDMP\1")), "pg_restore -f": (1, "pg_restore: error: could not read: end of file")}
         [finding], _, _ = looked(tmp_path, answers)
