@@ -181,7 +181,7 @@ class TestPlaces:
             ("s3:s3.example.org/bucket", "s3:s3.example.org/bucket/", True),
         ],
     )
-    def test_one_url_is_one_place(self, tmp_path: Path, one: str, other: str, same: bool) -> None:  # noqa: FBT001  # a table
+    def test_one_url_is_one_place(self, tmp_path: Path, one: str, other: str, *, same: bool) -> None:
         keys = {place(_plan(tmp_path / name, _remote(url)), "away", None, "").key for name, url in (("1", one), ("2", other))}
         assert (len(keys) == 1) == same
 
