@@ -127,3 +127,9 @@ def test_nothing_that_tells_how_old_a_copy_may_be_is_not_proven(tmp_path: Path) 
     record = inspected(tmp_path)
     assert {finding.severity for finding in of(record, "window-unknown")} == {"unproven"}
     assert len(of(record, "window-unknown")) == 4
+
+
+def test_a_dataset_that_no_snapshot_holds_is_named_and_was_looked_for(tmp_path: Path) -> None:
+    record = inspected(tmp_path, change=lambda text: text.replace('"/srv/media"', '"/srv/other"'))
+    assert "usb/media" in {finding.where for finding in of(record, "dataset-not-in-backup")}
+    assert any("none of which holds it" in one.what for one in record.looked if one.subject == "usb/media")
