@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAGE := images/stage.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test lint format docs lock clean
+.PHONY: help setup drill prove test lint format docs lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -22,6 +22,11 @@ setup: .venv/installed  ## Install what is missing: engine, mmdebstrap, .venv
 drill: setup  ## Back up the sample Pi, lose it, recover it from its backups, and write reports/index.html
 	@$(STAGE) "the sample Pi, made, fed, backed up and lost," $(BIN)/python images/sample.py make
 	@$(STAGE) "the drill" $(BIN)/pytest drills/
+
+prove: setup  ## Break copies of the sample, one fault at a time, show which check notices each, and write docs/faults.md
+	@$(STAGE) "the sample Pi, unless there is a young one," $(BIN)/python images/sample.py make --max-age 1d
+	@$(STAGE) "the faults" $(BIN)/pytest drills/ --drill-prove -n 2
+	@cp "$$(ls -t reports/*/faults.md | head -n 1)" docs/faults.md
 
 test: setup lint  ## Lint, types, layers, and all tests: unit, contract, system
 	@$(STAGE) "unit tests" $(BIN)/pytest -q -n 2 tests/unit
