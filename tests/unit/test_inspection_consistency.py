@@ -228,6 +228,17 @@ class TestReading:
     def test_a_format_is_known_by_its_beginning(self, head: bytes, program: str) -> None:
         assert dumps.reader(dumps.Look(9, head, b""), "/a b")[0] == program
 
+    def test_a_dump_that_is_a_folder_is_read_as_one(self) -> None:
+        head = dumps.Look(9, b"PGDMP", b"")
+        assert dumps.reader(head, "/b/rows-1/toc.dat")[1].endswith("/dev/null /b/rows-1")
+
+
+def test_a_dump_is_all_that_belongs_to_it() -> None:
+    whole = tree("/b/rows-1/3.dat.gz", "/b/rows-1/toc.dat", "/b/rows-2/3.dat.gz", "/b/rows-2/toc.dat", "/b/a.db", "/b/a.db-wal")
+    newest = dumps.matching(whole, "/b/rows-*")[-1]
+    assert sorted(dumps.parts(whole, newest)) == ["/b/rows-2/3.dat.gz", "/b/rows-2/toc.dat"]
+    assert dumps.parts(whole, "/b/a.db") == ["/b/a.db", "/b/a.db-wal"]
+
 
 def looked(folder: Path, answers: dict[str, Any]) -> tuple[list[Finding], str, str]:
     record = inspected(folder, answers)

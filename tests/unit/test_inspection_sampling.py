@@ -52,6 +52,16 @@ def test_a_file_that_is_too_large_is_left_out_and_said(tmp_path: Path) -> None:
     assert "1 file larger than sample_bytes (1.0 kB)" in looked(record, "usb/rows")[1]
 
 
+def test_the_units_of_the_backup_come_along(tmp_path: Path) -> None:
+    units = ("/etc/systemd/system/save.timer", "/etc/systemd/system/save.service.d/a.conf", "/etc/systemd/system/other.service")
+    facts = {"message_type": "node", "type": "file", "mode": 0o644, "size": 9, "uid": 0, "gid": 0}
+    nodes = [json.dumps({**facts, "path": path}) for path in ("/etc/app/app.conf", *units)]
+    machine = FakeMachine({"usb.* ls ": (0, "\n".join(nodes))})
+    inspected(tmp_path, machine, change=lambda plan: plan + '\n[schedule]\ntimer = "save.timer"\n')
+    [usb] = restores(machine, "usb")
+    assert [unit in usb for unit in units] == [True, True, False]
+
+
 def test_many_names_are_restored_in_portions_and_none_is_lost() -> None:
     paths = [f"/srv/{number:04}/{'long name ' * 20}" for number in range(1000)]
     portions = [*sampling._portions(paths)]
