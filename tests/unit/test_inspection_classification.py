@@ -167,6 +167,12 @@ class TestInspection:
         record = inspected(tmp_path, answers, change=lambda plan: plan.replace(*change))
         assert of(record, "secret-looking", "secret-in-plain-sight") == []
 
+    def test_a_repository_that_cannot_be_seen_is_named(self, tmp_path: Path) -> None:
+        record = inspected(tmp_path, {r"usb.* snapshots$": (1, "connect: connection refused")})
+        [one] = [one for one in record.looked if (one.check, one.subject) == ("classification", "keys")]
+        assert "usb could not be looked into" in one.weaker
+        assert record.steps["classification:etc"].outcome == "error"
+
     def test_a_loose_mode_is_an_error_even_without_a_manifest(self, tmp_path: Path) -> None:
         [finding] = of(inspected(tmp_path, holding(node("/etc/keys/app.key", mode=0o644), repository="vault")), "mode-too-open")
         assert finding.where == "keys"

@@ -138,6 +138,18 @@ def test_a_manifest_that_the_repository_cannot_give_back_is_damage(tmp_path: Pat
     assert of(record, "no-manifest")
 
 
+def test_a_manifest_that_cannot_be_read_is_told_and_the_sample_is_compared_all_the_same(tmp_path: Path) -> None:
+    record = inspected(tmp_path, sealing() | {f"cat .*{MANIFEST}": (0, "{")})
+    assert of(record, "manifest-unreadable")
+    assert record.steps["restore:usb/etc"].outcome != "blocked"
+
+
+def test_a_list_of_another_host_is_compared_with_nothing(tmp_path: Path) -> None:
+    record = inspected(tmp_path, sealing(lambda manifest: manifest.update(hostname="garden-pi")))
+    assert of(record, "manifest-of-another-host")
+    assert "no list of files" in looked(record, "usb/etc")[1]
+
+
 def test_a_list_names_what_the_snapshot_lacks(tmp_path: Path) -> None:
     line = {"path": "/etc/app/gone", "type": "file", "mode": "644", "user": "root", "group": "root", "uid": 0, "gid": 0}
     text = json.dumps(line) + "\n"
