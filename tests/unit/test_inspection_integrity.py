@@ -108,6 +108,11 @@ def test_a_repository_that_went_away_is_not_proven(tmp_path: Path) -> None:
     assert [finding.severity for finding in of(record, "repository-unreachable")] == ["unproven"]
 
 
+def test_files_that_may_not_be_read_are_not_proven(tmp_path: Path) -> None:
+    record = inspected(tmp_path, {r"usb.* check": (1, "open data/12/12ab: permission denied")})
+    assert [finding.severity for finding in of(record, "repository-unreadable")] == ["unproven"]
+
+
 def test_old_locks_are_mentioned_and_no_finding(tmp_path: Path) -> None:
     lock = tmp_path / "plans" / "usb" / "locks" / "1234"
     lock.parent.mkdir(parents=True)
