@@ -40,6 +40,8 @@ def result(status: int | None, err: str = "", out: str = "") -> Result:
         (1, "dial tcp: lookup nas: no such host", "repository-unreachable"),
         (1, "write /srv/media/a: no space left on device", "disk-full"),
         (1, "open /x/keys/abc: permission denied", "repository-unreadable"),
+        (1, ("Fatal: unable to open config file: Lstat /x/config: permission denied\n"
+            "Is there a repository at the following location?\nsftp:nas:/x"), "repository-unreadable"),
         (1, "ciphertext verification failed", "repository-damaged"),
         (1, "id abcd not found in repository", "repository-damaged"),
         (1, "unable to load index abcd: invalid data returned", "repository-damaged"),
