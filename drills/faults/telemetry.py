@@ -108,7 +108,8 @@ def sqlite_was_copied_without_its_wal(bed):
 @fault("recovery", "unit-failed", caught_by="drill")
 def a_key_is_gone_from_the_pi(bed):
     """The key of the notes was lost on the Pi long ago; whoever has it in memory runs until the next start."""
-    bed.back_up_again(f"rm {KEYS}/app.key")
+    # Without its restarts: whether systemd gives up before the drill does, is a question of how busy the host is.
+    bed.back_up_again(f"rm {KEYS}/app.key; sed -i '/^Restart/d' {UNITS}/telemetry-ingest.service")
     return "ingest"
 
 
