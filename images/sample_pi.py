@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "fixtures"))  # an uninstalled clone works as well
 
+from muster import seal_program  # noqa: E402  # after the path
 from muster.errors import MusterError  # noqa: E402  # after the path
 from muster.machines import container, engine, images  # noqa: E402
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 HOME = ROOT / ".sample"
 PLAN = ROOT / "drills" / "plans" / "telemetry.toml"
-SEAL = ROOT / "fixtures" / "muster" / "backups" / "seal.py"
 LABEL = {"muster.sample": "1"}
 MEDIA_MB = 60
 BOOTED = "until [ -S /run/systemd/private ]; do sleep 0.02; done; systemctl is-system-running --wait"
@@ -56,8 +56,7 @@ def pi_image(client: docker.DockerClient, say: Say) -> images.Image:
         shutil.copytree(ROOT / "images" / "sample", recipe, ignore=shutil.ignore_patterns("__pycache__"))
         (recipe / "packages").write_text("".join(f"{package}\n" for package in ("restic", *plan["machine"]["packages"])))
         shutil.copy(PLAN, recipe / "plan.toml")
-        shutil.copy(SEAL, recipe / "muster-seal")
-        (recipe / "muster-seal").chmod(0o755)
+        seal_program.write(recipe / "muster-seal")
         return images.layer(client, recipe, base, "sample", say)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from images.sample_pi import ROOT
+from muster import seal_program
 from muster.journal import read
 from muster.record import fold
 from tests.system.breaking import Sample
@@ -62,9 +63,11 @@ def test_one_plan_and_one_drill_file_are_enough(python: Path, system: Sample, tm
     assert (tmp_path / "reports" / "index.html").is_file()
 
 
-def test_the_seal_is_where_the_guide_says(python: Path, tmp_path: Path) -> None:
-    shown = run(str(python), "-c", "import muster.backups.seal as seal; print(seal.__file__)", cwd=tmp_path)
-    assert Path(shown.stdout.strip()).name == "seal.py"
+def test_the_seal_is_packed_as_the_guide_says(python: Path, tmp_path: Path) -> None:
+    assert run(str(python), "-m", "muster.seal_program", "muster-seal", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "muster-seal").read_bytes() == seal_program.program()
+    asked = run("/usr/bin/env", "-i", str(tmp_path / "muster-seal"), "--help", cwd=tmp_path)
+    assert (asked.returncode, asked.stdout.split()[:2]) == (0, ["usage:", "muster-seal"])
 
 
 def test_other_projects_tests_are_left_alone(python: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
 import stat
 import subprocess
 import sys
@@ -14,7 +13,10 @@ from typing import Any
 
 import pytest
 
-from muster.backups import manifest, seal
+from muster import seal_program
+from muster.backups import manifest
+from muster.seal import questions
+from muster.seal.errors import SealError
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 CANARY = "hunter2-canary"
@@ -54,14 +56,14 @@ paths = ["{pi}/mnt"]
 
 
 def run_seal(pi: Path, text: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a copy of the program alone, isolated from this checkout, as the Pi does."""
-    program = shutil.copy(seal.__file__, pi / "muster-seal")
+    """Run the program alone, isolated from this checkout, as the Pi does."""
+    seal_program.write(pi / "muster-seal")
     (pi / "plan.toml").write_text(text, encoding="utf-8")
     command = [
         sys.executable,
         "-I",
         "-S",
-        program,
+        str(pi / "muster-seal"),
         "--plan",
         str(pi / "plan.toml"),
         "--run",
@@ -148,9 +150,9 @@ class TestWhatIsRefused:
         assert said in refused(pi, plan(pi, question))
 
     def test_a_command_that_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(seal, "COMMAND_WITHIN", 0.2)
-        with pytest.raises(seal.SealError, match="metric rows could not be measured"):
-            seal.answer("metric rows", {"run": "sleep 5", "user": ME})
+        monkeypatch.setattr(questions, "COMMAND_WITHIN", 0.2)
+        with pytest.raises(SealError, match="metric rows could not be measured"):
+            questions.answer("metric rows", {"run": "sleep 5", "user": ME})
 
     @pytest.mark.parametrize("text", ["", "name = 3", 'name = "x"\nhostname = "y"\ndata = 3', "not toml", 'name = "x'])
     def test_a_plan_that_says_too_little(self, pi: Path, text: str) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from muster.backups import manifest, seal
+from muster.backups import manifest
 from muster.backups.filelist import SealedFile, read_list
+from muster.seal import digests, listing, writing
 
 CANARY = "hunter2"
 FAR = 1e9
@@ -41,7 +42,7 @@ def sealed(pi: Path, of: dict[str, Any] | None = None, within: float = 60) -> tu
     """Seal the list, and read it as an inspection does."""
     path = pi / "var/manifest.json"
     content = {"hostname": "garden-pi", "sealed_at": "2026-03-01T09:00:00+00:00"}
-    seal.write(path, content, seal.Listing(of or plan(pi), path, within))
+    writing.write(path, content, listing.Listing(of or plan(pi), path, within))
     facts = manifest.parse(path.read_text(encoding="utf-8")).file_list
     assert facts is not None
     listed = read_list((pi / "var/files.jsonl").read_text(encoding="utf-8"), facts)
@@ -154,20 +155,20 @@ class TestDigests:
     def test_a_file_that_changes_while_it_is_read_has_none(self, pi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         before = (pi / "data/a").stat().st_size
         identities = iter([(before, 1, 1, 1), (before + 1, 1, 1, 1)])
-        monkeypatch.setattr(seal, "_identity_of", lambda _: next(identities))
-        assert seal.digest(str(pi / "data/a"), time.monotonic() + FAR) is None
+        monkeypatch.setattr(digests, "identity_of", lambda _: next(identities))
+        assert digests.digest(str(pi / "data/a"), time.monotonic() + FAR) is None
 
     def test_a_file_that_is_too_large_for_the_time_keeps_no_other_waiting(
         self, pi: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (pi / "data/aa-large").write_bytes(bytes(100))
         order: list[str] = []
-        monkeypatch.setattr(seal, "digest", lambda path, _: order.append(Path(path).name))
-        seal.Listing(plan(pi), pi / "var/manifest.json", 60)
+        monkeypatch.setattr(listing, "digest", lambda path, _: order.append(Path(path).name))
+        listing.Listing(plan(pi), pi / "var/manifest.json", 60)
         assert order == ["b", "a", "aa-large"]
 
     def test_a_file_that_takes_longer_than_the_deadline_has_none(self, pi: Path) -> None:
-        assert seal.digest(str(pi / "data/a"), time.monotonic()) is None
+        assert digests.digest(str(pi / "data/a"), time.monotonic()) is None
 
     @pytest.mark.parametrize("damage", ["", "{", '{"path": "x"}\n', "[]\n", "\x00"])
     def test_a_list_that_cannot_be_read_is_no_cache_and_no_obstacle(self, pi: Path, damage: str) -> None:
