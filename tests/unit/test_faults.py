@@ -75,6 +75,7 @@ def test_the_table_is_written_for_people_and_for_programs(prover: Folder) -> Non
     prove(prover)
     (proof,) = json.loads(next(prover.path.glob("reports/*/faults.json")).read_text())
     assert (proof["fault"], proof["outcome"], proof["step"], proof["where"]) == ("mine-lost-password", "caught", "open", "usb")
+    assert ">Faults, and what caught them</title>" in next(prover.path.glob("reports/*/report.html")).read_text()
     page = next(prover.path.glob("reports/*/faults.md")).read_text()
     assert "| mine-lost-password | The envelope is gone. | inspection: open |" in page
     assert str(prover.path) not in page
@@ -142,6 +143,11 @@ def test_a_healthy_system_is_silent_as_often_as_it_is_asked(prover: Folder) -> N
     assert prover.run("--drill-prove", "--drill-healthy", "3", "-k", "healthy") == 0
     assert "silent 4 times where nothing was wrong" in prover.output
     assert len(re.findall(r"✓ +healthy-\d", prover.output)) == 3
+
+
+def test_silence_is_not_proved_by_looking_never(prover: Folder) -> None:
+    assert prover.run("--drill-prove", "--drill-healthy", "0") == 4
+    assert "--drill-healthy 0 proves no silence" in prover.output
 
 
 def test_a_system_that_is_not_healthy_fails_before_it_is_broken(prover: Folder) -> None:
