@@ -156,3 +156,45 @@ def a_secret_is_out_of_step(bed):
     """The password of the ingester was changed, and the broker's file has the old one."""
     bed.back_up_again(f"tr 0-9a-f 1-9a-f0 < {KEYS}/mqtt-ingest.password > /tmp/new; cat /tmp/new > {KEYS}/mqtt-ingest.password")
     return "mosquitto"
+
+
+@fault("backup", "watermark-in-future", caught_by="drill")
+def a_reading_is_from_the_future(bed):
+    """The Pi's clock was wrong for a while: the newest reading says nothing about how much was lost."""
+    edit(bed, "update reading set at = now() + interval '10 days' where id = (select max(id) from reading)")
+    return "readings"
+
+
+@fault("backup", "dump-too-new")
+def the_dump_is_of_a_newer_server(bed):
+    """The Pi's database was upgraded, and the plan's release has an older one."""
+    bed.back_up_again(f"printf '\\001\\177' | dd of={READINGS} bs=1 seek=5 conv=notrunc status=none")
+    return "readings"
+
+
+@fault("backup", "dump-damaged")
+def the_events_were_cut_off(bed):
+    """The copy of a SQLite database ends in the middle."""
+    bed.back_up_again(f"truncate -s 5000 {EVENTS}")
+    return "events"
+
+
+@fault("recovery", "unit-missing", caught_by="drill")
+def a_unit_is_gone(bed):
+    """The recorder's unit was a file that somebody removed; what runs goes on running until the next boot."""
+    bed.back_up_again(f"rm {UNITS}/telemetry-recorder.service")
+    return "recorder"
+
+
+@fault("recovery", "unit-skipped", caught_by="drill")
+def a_unit_waits_for_something_else(bed):
+    """The recorder starts only where a disk is mounted that the new Pi does not have: systemd calls that a success."""
+    bed.back_up_again(f"sed -i '/^\\[Unit\\]/a ConditionPathExists=/mnt/old-disk' {UNITS}/telemetry-recorder.service")
+    return "recorder"
+
+
+@fault("recovery", "unit-failed", caught_by="drill")
+def a_folder_lost_its_mode(bed):
+    """The folder of the keys is closed to everybody but root, while every key in it is as it was."""
+    bed.back_up_again(sealed=f"chmod 0700 {KEYS}")
+    return "mosquitto"

@@ -34,7 +34,7 @@ def _proof(**facts: object) -> Proof:
 class TestFaultsOfMuster:
     def test_there_are_many_of_every_group_and_each_says_what_is_wrong(self, tmp_path: Path) -> None:
         faults = collecting.faults_for(load(write_plan(tmp_path)))
-        assert {one.group for one in faults} == {"repository", "backup", "incident", "drill"}
+        assert {one.group for one in faults} == {"repository", "backup", "recovery", "incident", "drill"}
         assert len(faults) >= 60
         assert not [one.name for one in faults if not one.about.endswith(".") or one.about == one.name]
 
