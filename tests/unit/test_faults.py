@@ -86,6 +86,7 @@ def test_a_fault_that_nothing_notices_fails(prover: Folder) -> None:
     assert prove(prover, fault=unseen) == 1
     assert "The inspection did not notice mine-unseen: no password-missing of any place" in prover.output
     assert "1 NOT PROVEN: mine-unseen" in prover.output
+    assert [path.parts[-3] for path in prover.path.glob("reports/*/faults/*/*/journal*.jsonl")] == ["mine-unseen"]
 
 
 def test_another_finding_than_the_one_made_for_it_is_not_enough(prover: Folder) -> None:
@@ -113,6 +114,25 @@ def test_a_fault_that_changes_nothing_proves_nothing(prover: Folder) -> None:
 def test_a_fault_that_cannot_be_made_proves_nothing(prover: Folder) -> None:
     assert prove(prover, fault=_fault("mine_broken", "(bed.files('usb') / 'nowhere').unlink()")) == 1
     assert "The fault mine-broken could not be made" in prover.output
+
+
+def test_a_fault_that_spoils_the_plan_proves_nothing(prover: Folder) -> None:
+    spoilt = _fault("mine_spoilt", "bed.change_plan(lambda table: table.update(nonsense=1))")
+    assert prove(prover, fault=spoilt) == 1
+    assert re.search(r"✗ +mine-spoilt +NOT INJECTED", prover.output)
+
+
+def test_what_a_copy_cannot_tell_is_left_out_and_told(prover: Folder) -> None:
+    less = HOOK.replace(
+        "datetime.datetime.now(datetime.UTC))", 'datetime.datetime.now(datetime.UTC), ("password-missing",), ("media",))'
+    )
+    prover.machine(more=less)
+    whole = _fault("mine_whole", LOST, "metric-differs", ', caught_by="drill"')
+    assert prove(prover, "-rs", fault=whole) == 0
+    assert "does not apply: copies on one disk of this host cannot tell" in prover.output
+    assert "a recovery needs all datasets, and the copy lacks media" in prover.output
+    assert prover.run("--drill-prove", "-k", "healthy") == 0
+    assert "silent 1 time where nothing was wrong; 1 did not apply" in prover.output
 
 
 def test_what_is_no_fault_must_not_be_noticed(prover: Folder) -> None:
