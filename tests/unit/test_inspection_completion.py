@@ -58,6 +58,17 @@ class TestRuns:
     def test_a_repository_that_stopped_long_ago_is_named_still(self) -> None:
         assert _incomplete(_runs(*range(25)), _runs(0, 1, 2), 30)
 
+    def test_a_job_of_secrets_alone_is_not_meant_for_other_repositories(self) -> None:
+        weekly = [_snapshot(hour + 0.5, f"secrets-{hour}") for hour in (-168, 0)]
+        listed = {"usb": _runs(-48, -24, 0), "away": _runs(-48, -24, 0), "vault": weekly}
+        assert not [*incomplete("usb", listed, NOW + 4 * HOUR, HOUR), *incomplete("away", listed, NOW + 4 * HOUR, HOUR)]
+
+    def test_a_run_that_ended_after_the_secrets_is_named(self) -> None:
+        both = _runs(-48, -24, 0)
+        listed = {"vault": both, "usb": both[:-1]}
+        [finding] = incomplete("usb", listed, NOW + 4 * HOUR, HOUR)
+        assert "Run r0 of 2026-11-23 12:00 UTC is in vault and not in usb" in finding.what
+
     def test_snapshots_without_a_run_say_nothing(self) -> None:
         assert not _incomplete([_snapshot(0), _snapshot(1)], [_snapshot(0)], 5)
 
