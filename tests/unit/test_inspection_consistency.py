@@ -15,11 +15,12 @@ from muster.backups import dumps
 from muster.backups.manifest import Manifest
 from muster.backups.restic import Snapshot
 from muster.backups.trees import Entry, Tree
+from muster.errors import RecoveryError
 from muster.findings import Finding
 from muster.inspection import hot
 from muster.inspection.consistency import unversioned
 from muster.plan import Plan, load
-from muster.steps.load import stale
+from muster.steps.load import newest_in, stale
 from muster.steps.restore import mixed
 from tests.fake.inspecting import inspected, of
 from tests.fake.machine import NOW, write_plan
@@ -138,6 +139,41 @@ class TestOpenDatabases:
 def test_a_name_is_versioned_where_the_pattern_leaves_a_figure_open(name: str, pattern: str, *, versioned: bool) -> None:
     assert dumps.is_versioned(name, pattern) is versioned
     assert severities(unversioned("rows", name, pattern)) == ([] if versioned else [("dump-unversioned", "warning")])
+
+
+class TestNewest:
+    @staticmethod
+    def of(pattern: str, **written: float) -> str:
+        tree = {f"/b/{name}": Entry("file", 0o640, 100, "0", "0", when) for name, when in written.items()}
+        return dumps.matching(tree, pattern)[-1]
+
+    def test_is_told_by_its_name_where_that_begins_with_the_year(self) -> None:
+        assert self.of("/b/rows-*", **{"rows-20261122T0300": 3.0, "rows-20261123T0300": 1.0}) == "/b/rows-20261123T0300"
+        assert self.of("/b/rows-*", **{"rows-2026-11-22.sql": 3.0, "rows-2026-11-23.sql": 1.0}) == "/b/rows-2026-11-23.sql"
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("rows-Wed.sql", "rows-Mon.sql"),
+            ("rows-31-10-2026.sql", "rows-23-11-2026.sql"),
+            ("rows-30-10-2026-1115.sql", "rows-23-11-2026-1115.sql"),
+            ("rows-9f31c2aa.tar", "rows-3fa1b2c4.tar"),
+            ("rows-9.sql", "rows-10.sql"),
+        ],
+    )
+    def test_is_told_by_its_time_where_names_sort_otherwise_than_they_were_written(self, names: tuple[str, str]) -> None:
+        assert self.of("/b/rows-*", **dict(zip(names, (1.0, 2.0), strict=True))) == f"/b/{names[1]}"
+
+    def test_of_folders_is_dated_by_its_contents_and_not_by_its_last_part(self) -> None:
+        files = {"rows-Sun/1.dat": 9.0, "rows-Sun/toc.dat": 1.0, "rows-Mon/1.dat": 4.0, "rows-Mon/toc.dat": 3.0}
+        assert self.of("/b/rows-*", **files) == "/b/rows-Mon/toc.dat"
+
+    def test_that_did_not_come_back_is_not_passed_over(self) -> None:
+        there = {"/b/rows-Mon.sql": FILE}
+        with pytest.raises(RecoveryError):
+            newest_in("rows", "/b/rows-*", there, {"/b/rows-Sun.sql": "ciphertext verification failed"}, "usb")
+        dated = {"/b/rows-20261123.sql": FILE}
+        assert newest_in("rows", "/b/rows-*", dated, {"/b/rows-20261122.sql": "ciphertext verification failed"}, "usb")
 
 
 def age(plan: Plan, minutes: float, sealed: Manifest | None = None) -> list[Finding]:
