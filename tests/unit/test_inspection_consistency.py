@@ -177,7 +177,16 @@ class TestNewest:
 
 
 def age(plan: Plan, minutes: float, sealed: Manifest | None = None) -> list[Finding]:
-    return [*stale(plan, "rows", DUMP, NOW - timedelta(minutes=minutes), NOW, sealed)]
+    return [*stale(plan, "rows", DUMP, NOW, written(minutes), sealed)]
+
+
+def written(*minutes: float) -> Tree:
+    """Dumps that are so old, the newest of them last."""
+    before = [(f"/var/backups/rows/rows-2025{number:02}01", old) for number, old in enumerate(minutes[:-1], 1)]
+    return {
+        path: Entry("file", 0o640, 100, "0", "0", (NOW - timedelta(minutes=old)).timestamp())
+        for path, old in [*before, (DUMP, minutes[-1])]
+    }
 
 
 class TestAge:
@@ -192,6 +201,21 @@ class TestAge:
         path.write_text(path.read_text().replace('load = "app-load"', 'load = "app-load"\nrpo = "10m"'))
         assert age(load(path), 11)
         assert not age(load(path), 9)
+
+    def test_is_held_against_an_rpo_of_its_own_where_the_owner_allows_for_a_job_of_its_own(self, tmp_path: Path) -> None:
+        path = write_plan(tmp_path)
+        path.write_text(path.read_text().replace('load = "app-load"', 'load = "app-load"\nrpo = "26h"'))
+        assert not age(load(path), 25 * 60)
+        assert age(load(path), 27 * 60)
+
+    def test_of_a_job_of_its_own_may_be_as_long_as_its_pauses_and_never_longer_than_the_rpo(self, tmp_path: Path) -> None:
+        path = write_plan(tmp_path)
+        path.write_text(path.read_text().replace('rpo = "1h"', 'rpo = "30h"', 1))
+        plan, day = load(path), 24 * 60
+        assert not [*stale(plan, "rows", DUMP, NOW, written(2 * day + 50, day + 50, 50), None)]
+        assert [*stale(plan, "rows", DUMP, NOW, written(3 * day + 50, 2 * day + 50, day + 50), None)]
+        assert [*stale(plan, "rows", DUMP, NOW, written(120, 110, 100), None)]
+        assert [*stale(plan, "rows", DUMP, NOW, written(9 * day, 3 * day, 31 * 60), None)]
 
     def test_of_a_run_that_takes_long_is_that_of_the_run(self, plan: Plan) -> None:
         timer = {"unit": "a.timer", "service_active": "activating", "service_started": NOW - timedelta(minutes=50)}
