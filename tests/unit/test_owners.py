@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from muster.backups.manifest import Manifest
-from muster.backups.owners import ACCOUNTS, Accounts, accounts, create_missing, put_right
+from muster.backups.owners import ACCOUNTS, Accounts, accounts, by_number, create_missing, put_right
 
 
 def sealed(users: dict[str, int], groups: dict[str, int], members: dict[str, list[str]] | None = None) -> Manifest:
@@ -36,6 +36,10 @@ def test_accounts_are_read_from_what_the_machine_prints() -> None:
     assert found.users == {"root": 0, "pi": 1000}
     assert found.groups == {"root": 0, "audio": 29}
     assert found.members["audio"] == {"pi", "app"}
+
+
+def test_of_two_names_for_one_number_the_first_is_meant_as_programs_show_it() -> None:
+    assert by_number({"root": 0, "pi": 1000, "toor": 0}) == {0: "root", 1000: "pi"}
 
 
 @pytest.mark.skipif(shutil.which("getent") is None, reason="this host has no getent")
