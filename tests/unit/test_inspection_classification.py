@@ -69,6 +69,7 @@ def test_names_of_other_things_are_left_alone(name: str) -> None:
         ("app.key", FERNET, "perhaps"),
         ("tls.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "nothing"),
         ("public.pem", "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n", "nothing"),
+        ("ca.pem", f"-----BEGIN CERTIFICATE-----\nMIIB\n{FERNET}-----END CERTIFICATE-----\n", "nothing"),
         ("slides.key", "PK a presentation\n", "nothing"),
         (".env", "LANG=de\nPASSWORD=\n", "nothing"),
         (".pgpass", "# host:port:db:user:password\n", "nothing"),
@@ -78,6 +79,16 @@ def test_names_of_other_things_are_left_alone(name: str) -> None:
 def test_content_tells_what_a_name_cannot(tmp_path: Path, name: str, content: str, like: Likeness) -> None:
     (tmp_path / name).write_text(content)
     assert seen(tmp_path, f"/{name}") == {f"/{name}": like}
+
+
+@pytest.mark.parametrize("package", ["node_modules/tls/test", "venv/lib/python3.13/site-packages/tls", "src/test/fixtures"])
+def test_a_key_that_a_package_brings_along_is_only_worth_a_look(tmp_path: Path, package: str) -> None:
+    folder = tmp_path / "opt" / package
+    folder.mkdir(parents=True)
+    (folder / "rsa.pem").write_text(KEY)
+    (tmp_path / "opt" / "rsa.pem").write_text(KEY)
+    paths = f"/opt/{package}/rsa.pem", "/opt/rsa.pem"
+    assert [*seen(tmp_path, *paths).values()] == ["perhaps", "key"]
 
 
 def test_a_password_store_is_known_by_its_first_bytes(tmp_path: Path) -> None:
