@@ -50,10 +50,18 @@ def sealed(*uncovered: tuple[str, int], whole: bool = True, **services: list[str
 )
 def test_a_path_is_covered_by_what_holds_it_or_stands_for_it(plan: Plan, path: str, *, is_covered: bool) -> None:
     assert covered(plan, path) is is_covered
-    findings = [*used_by_services(plan, sealed(app=[path]))]
-    assert [(one.code, one.severity, one.where) for one in findings] == (
-        [] if is_covered else [("path-not-covered", "error", path)]
-    )
+    assert bool([*used_by_services(plan, sealed(app=[path]))]) is not is_covered
+
+
+def test_a_path_of_a_service_that_no_dataset_holds_is_an_error(plan: Plan) -> None:
+    [finding] = used_by_services(plan, sealed(app=["/opt/app"]))
+    assert (finding.code, finding.severity, finding.where) == ("path-not-covered", "error", "/opt/app")
+
+
+def test_what_the_owner_has_excluded_is_no_more_than_a_warning(plan: Plan) -> None:
+    [finding] = used_by_services(plan, sealed(app=["/srv/media/cache/a.log"]))
+    assert (finding.code, finding.severity) == ("not-covered", "warning")
+    assert "left out of media by its `exclude`" in finding.what
 
 
 def test_a_path_of_several_services_is_one_finding(plan: Plan) -> None:
