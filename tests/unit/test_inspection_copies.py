@@ -114,6 +114,12 @@ class TestBehind:
         weekly = tuple(NOW - timedelta(days=3 + 7 * week) for week in range(4))
         assert not list(behind("rows", [Copy(USB, newest=NOW), Copy(AWAY, newest=weekly[0], listed=weekly)], None, HOUR))
 
+    def test_a_repository_is_not_behind_within_a_window_of_its_own(self) -> None:
+        slow = Copy(AWAY, newest=NOW - timedelta(days=6), window=timedelta(days=8))
+        assert not list(behind("rows", [Copy(USB, newest=NOW), slow], HOUR, HOUR))
+        slow = Copy(AWAY, newest=NOW - timedelta(days=9), window=timedelta(days=8))
+        assert list(behind("rows", [Copy(USB, newest=NOW), slow], HOUR, HOUR))
+
     def test_what_is_too_old_by_itself_is_not_told_twice(self) -> None:
         assert not list(behind("rows", [Copy(USB, newest=NOW), Copy(AWAY, newest=NOW - 3 * HOUR, stale=True)], HOUR, HOUR))
 

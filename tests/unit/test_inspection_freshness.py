@@ -92,6 +92,27 @@ def test_each_copy_that_is_too_old_is_named(tmp_path: Path) -> None:
     assert "by the plan's window" in stale[0].what
 
 
+def test_a_repository_that_is_copied_to_once_a_week_has_a_window_of_its_own(tmp_path: Path) -> None:
+    def weekly(text: str) -> str:
+        return _scheduled(text, 'window = "26h"').replace("[repositories.vault]", '[repositories.vault]\nwindow = "8d"')
+
+    record = inspected(tmp_path, change=weekly, as_of=NOW + timedelta(days=7))
+    assert {finding.where for finding in of(record, "copy-stale")} == {"usb/etc", "usb/rows", "usb/media"}
+    record = inspected(tmp_path, change=weekly, as_of=NOW + timedelta(days=9))
+    [vault] = [finding for finding in of(record, "copy-stale") if finding.where == "vault/keys"]
+    assert "by the window of vault" in vault.what
+
+
+def test_where_cron_starts_the_backup_a_window_without_a_timer_will_do(tmp_path: Path) -> None:
+    def by_cron(text: str) -> str:
+        return f'{text}\n[schedule]\nwindow = "26h"\n'
+
+    record = inspected(tmp_path, change=by_cron)
+    assert not of(record, "copy-stale", "window-unknown", "timer-unknown", "timer-missing")
+    assert {finding.severity for finding in of(record, "no-schedule")} == {"warning"}
+    assert len(of(inspected(tmp_path, change=by_cron, as_of=NOW + timedelta(hours=27)), "copy-stale")) == 4
+
+
 def test_the_window_follows_from_the_timer_that_was_sealed(tmp_path: Path) -> None:
     record = inspected(tmp_path, _sealed(), change=_scheduled, as_of=NOW + timedelta(minutes=110))
     assert any("2h" in one.what for one in record.looked if one.check == "freshness")

@@ -174,6 +174,10 @@ class TestWhatIsAccepted:
         (found,) = mistakes(MINIMAL + ACCEPT + changed('"no-offsite"', '"copy-stail"', ACCEPT))
         assert found == '[[accept]] number 2, code: "copy-stail" is the code of no finding; did you mean "copy-stale"?'
 
+    def test_a_schedule_that_says_nothing_is_told_what_it_could_say(self) -> None:
+        [found] = mistakes(f"{MINIMAL}[schedule]\n")
+        assert "give timer, or window where no timer starts the backup" in found
+
     @pytest.mark.parametrize("kind", ["accept", "manual"])
     def test_a_table_in_single_brackets_is_told_of_the_second_pair(self, kind: str) -> None:
         assert mistakes(f'{MINIMAL}[{kind}]\nwhat = "x"\n') == [
