@@ -282,6 +282,17 @@ class TestReading:
         assert program == "sqlite3"
         assert status
 
+    def test_a_database_that_only_its_own_program_can_sort_is_not_called_damaged(self, tmp_path: Path) -> None:
+        dump = tmp_path / "library.db"
+        database = sqlite3.connect(dump)
+        database.create_collation("by_title", lambda one, other: (one > other) - (one < other))
+        database.execute("create table film (title text collate by_title)")
+        database.execute("create index titles on film (title)")
+        database.execute("insert into film values ('Metropolis')")
+        database.commit()
+        database.close()
+        assert self.read(dump) == ("sqlite3", dumps.NO_PROGRAM)
+
     @pytest.mark.parametrize(
         ("head", "program"), [(b"PGDMP\1", "pg_restore"), (b"toc.dat\0", "pg_restore"), (b"-- a text", ""), (b"", "")]
     )
@@ -338,7 +349,7 @@ class TestWhole:
         answers = {"od -An -v": (0, shows(b"PGDMP\1")), "pg_restore -f": (66, "")}
         findings, _, weaker = looked(tmp_path, answers)
         assert findings == []
-        assert "pg_restore is not among the plan's packages" in weaker
+        assert "the plan's packages have no pg_restore that knows it" in weaker
 
     def test_a_dump_that_takes_for_ever_is_no_whole_one(self, tmp_path: Path) -> None:
         answers = {"od -An -v": (0, shows(b"PGDMP\1")), "pg_restore -f": (None, "")}
