@@ -115,6 +115,14 @@ class TestEarlier:
         assert self._lost(plan, was, now, "etc") == [("file-emptied", "error")]
         assert not self._lost(plan, now, now, "etc")
 
+    @pytest.mark.parametrize(
+        ("name", "named"),
+        [("dhcp.leases", False), ("app.log.1", False), ("log/access", False), ("home.log.fault", False), ("app_log.yaml", True)],
+    )
+    def test_a_file_that_is_emptied_as_a_matter_of_course_is_left_alone(self, plan: Path, name: str, *, named: bool) -> None:
+        was, now = ({f"/etc/app/{name}": Entry("file", 0o644, size, "0", "0")} for size in (120, 0))
+        assert bool(self._lost(plan, was, now, "etc")) is named
+
     def test_a_dump_that_lost_its_rows_is_named(self, plan: Path) -> None:
         was = {"/var/backups/rows/rows-20260301": Entry("file", 0o644, 4096, "0", "0")}
         now = {"/var/backups/rows/rows-20260302": Entry("file", 0o644, 900, "0", "0")}
@@ -180,6 +188,7 @@ class TestHollowDumps:
             SCHEMA % b"COPY public.t (a) FROM stdin;\n1\n\\.\n\n",
             SCHEMA % b"INSERT INTO public.t VALUES (1);\n",
             b"-- PostgreSQL database cluster dump\nCREATE ROLE app;\n",
+            b"-- MariaDB dump 10.19\nINSERT  IGNORE INTO `t` VALUES (1);\n-- Dump completed\n",
             b"something of its own\nwithout a row\n",
         ],
     )
