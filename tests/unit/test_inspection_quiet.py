@@ -14,10 +14,10 @@ import pytest
 
 from muster.backups import dumps
 from muster.backups.filelist import SealedFile
-from muster.backups.manifest import Manifest
+from muster.backups.manifest import Manifest, Timer
 from muster.backups.restic import Snapshot
 from muster.backups.trees import Entry, Tree
-from muster.inspection import earlier, history, hollow, links, sealing, settled
+from muster.inspection import earlier, history, hollow, links, opening, schedule, sealing, settled
 from muster.plan import load
 from tests.fake import machine as fake
 from tests.fake.inspecting import inspected, of
@@ -224,3 +224,22 @@ def test_configuration_that_changed_after_the_seal_is_told() -> None:
     assert not [*settled.changed("usb/etc", {"/etc/x": entry}, sealed)]
     [finding] = settled.changed("usb/etc", {"/etc/x": Entry("file", 0o644, 9, "0", "0", 101.0)}, sealed)
     assert (finding.code, finding.severity) == ("changed-since-seal", "warning")
+
+
+class TestSources:
+    def test_a_backup_of_one_folder_by_hand_hides_nothing(self, plan: Path) -> None:
+        data = load(plan).data
+        usual, by_hand = _snapshot(0), _snapshot(1)
+        media, etc, beside = "/srv/media/a.jpg", "/etc/app/app.conf", "/var/lib/muster/manifest.json"
+        listed = Entry("file", 0o644, 1, "0", "0")
+        held = {usual: dict.fromkeys((media, etc, beside), listed), by_hand: {"/srv/media/2026/b.jpg": listed}}
+        found = opening.sources({"etc": usual, "media": by_hand}, data, held)
+        assert found == {etc: usual, beside: usual, "/srv/media/2026/b.jpg": by_hand}
+
+
+class TestNextRun:
+    @pytest.mark.parametrize(("days", "codes"), [(1, []), (300, ["timer-late"])])
+    def test_a_next_run_later_than_the_window_is_named(self, days: int, codes: list[str]) -> None:
+        timer = Timer(unit="b.timer", load_state="loaded", file_state="enabled", active_state="active", sub_state="waiting")
+        timer = timer.model_copy(update={"next_elapse": NOW + days * 24 * HOUR, "last_trigger": NOW - HOUR})
+        assert [one.code for one in schedule.faults(timer, 26 * HOUR, None, NOW)] == codes

@@ -129,6 +129,12 @@ def test_where_files_come_and_go_a_few_may_be_missing() -> None:
     assert codes(judged(copy(sealed={PATH: SEALED, **gone}, of="data"))) == ["file-missing"]
 
 
+@pytest.mark.parametrize(("name", "found"), [("home.db", ["file-missing"]), ("home.db-wal", [])])
+def test_of_these_few_none_may_be_most_of_what_there_is(name: str, found: list[str]) -> None:
+    gone = {f"/etc/app/{name}": replace(SEALED, size=1_000_000)}
+    assert codes(judged(copy(sealed={PATH: SEALED, **gone}, of="state"))) == found
+
+
 def test_what_changed_after_the_seal_is_not_compared_and_is_counted() -> None:
     other, path = "/etc/app/b", replace(SEALED, size=4, sha256="cc" * 32, mode=0o600)
     one = copy({PATH: LISTED, other: LISTED}, {PATH: LYING, other: LYING}, {PATH: path, other: SEALED})
