@@ -75,7 +75,7 @@ def _links(folder: Path, dice: random.Random) -> None:
     (folder / "soft").symlink_to("original")
     (folder / "absolute").symlink_to(folder / "original")
     (folder / "to-folder").symlink_to("far")
-    (folder / "dangling").symlink_to("/nowhere/at all")
+    (folder / "dangling").symlink_to("nowhere/at all")
     (folder / "loop").symlink_to("loop")
 
 
