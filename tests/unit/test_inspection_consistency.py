@@ -227,6 +227,12 @@ class TestAge:
         )
         assert age(plan, 45, over)
 
+    def test_of_a_run_that_is_no_oneshot_is_that_of_the_run(self, plan: Plan) -> None:
+        timer = {"unit": "a.timer", "service_active": "active", "service_started": NOW - timedelta(minutes=50)}
+        sealed = Manifest.model_validate({"hostname": "tiny-pi", "sealed_at": NOW, "timer": timer})
+        assert not age(plan, 45, sealed)
+        assert age(plan, 55, sealed)
+
     def test_beyond_the_rpo_is_stale_whatever_the_run_takes(self, plan: Plan) -> None:
         timer = {"unit": "a.timer", "service_active": "activating", "service_started": NOW - timedelta(hours=3)}
         assert age(plan, 61, Manifest.model_validate({"hostname": "tiny-pi", "sealed_at": NOW, "timer": timer}))

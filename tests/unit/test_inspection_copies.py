@@ -169,6 +169,16 @@ class TestPlaces:
         assert not place(plan, "away", sealed(with_system=True, exists=False), TABLE).with_the_pi
         assert "/dev/sda1 of the Pi" in place(plan, "away", sealed(), TABLE).devices
 
+    def test_a_store_that_inspects_what_the_pi_sends_it_is_elsewhere(self, tmp_path: Path) -> None:
+        def sealed(*names: str) -> Manifest:
+            mount = Mount.model_validate({"at": "/mnt/x", "exists": False})
+            return Manifest(hostname="tiny-pi", sealed_at=NOW, mounts=dict.fromkeys(names, mount))
+
+        plan = _plan(tmp_path, _remote("restic"))
+        assert place(plan, "away", sealed("repositories.usb", "data.etc"), TABLE).elsewhere
+        assert not place(plan, "away", sealed("repositories.usb", "repositories.away"), TABLE).elsewhere
+        assert not place(plan, "away", sealed(), TABLE).elsewhere
+
     def test_one_folder_has_one_key_however_it_is_written(self, tmp_path: Path) -> None:
         (tmp_path / "plans").mkdir()
         (tmp_path / "plans" / "link").symlink_to("usb")
