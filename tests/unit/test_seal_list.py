@@ -60,7 +60,16 @@ class TestWhatIsListed:
             "data/sub/deep/b": "file", "keys": "dir", "keys/mqtt": "file",
         }  # fmt: skip
         assert files["data/link"].target == "a"
+        assert files["data/link"].leads == "file"
         assert (facts.hashed, facts.unhashed) == (2, 0)
+
+    def test_what_a_link_leads_to_is_told_as_far_as_it_is_there(self, pi: Path) -> None:
+        (pi / "elsewhere").mkdir()
+        (pi / "data/out").symlink_to("../elsewhere")
+        (pi / "data/dangling").symlink_to("/nowhere/at all")
+        (pi / "data/round").symlink_to("round")
+        files = sealed(pi)[0]
+        assert [files[f"data/{name}"].leads for name in ("out", "dangling", "round")] == ["dir", "", ""]
 
     def test_what_a_restore_must_bring_back(self, pi: Path) -> None:
         (pi / "data/a").chmod(0o4750)
