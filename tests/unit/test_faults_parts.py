@@ -136,6 +136,15 @@ class TestTable:
     def test_what_is_not_proven_stands_in_the_headline(self, outcome: str) -> None:
         assert "1 NOT PROVEN: a-fault" in table.headline([_proof(outcome=outcome), _proof(fault="b")])
 
+    def test_proofs_stand_where_people_look_for_them_however_they_came(self) -> None:
+        came = [
+            _proof(fault="b", group="drill"),
+            _proof(fault="c", group="repository", caught_by="drill"),
+            _proof(fault="d", group="repository"),
+            _proof(fault="a", group="repository"),
+        ]
+        assert [one.fault for one in table.ordered(came)] == ["a", "d", "c", "b"]
+
     def test_what_else_was_found_is_told(self) -> None:
         assert "(beside it: file-differs)" in table.markdown([_proof(beside=["file-differs"])])
 
