@@ -17,7 +17,7 @@ from muster.backups.filelist import SealedFile
 from muster.backups.manifest import Manifest, Timer
 from muster.backups.restic import Snapshot
 from muster.backups.trees import Entry, Tree
-from muster.inspection import earlier, history, hollow, links, opening, schedule, sealing, settled
+from muster.inspection import certificates, earlier, history, hollow, links, opening, schedule, sealing, settled
 from muster.plan import load
 from tests.fake import machine as fake
 from tests.fake.inspecting import inspected, of
@@ -224,6 +224,26 @@ def test_configuration_that_changed_after_the_seal_is_told() -> None:
     assert not [*settled.changed("usb/etc", {"/etc/x": entry}, sealed)]
     [finding] = settled.changed("usb/etc", {"/etc/x": Entry("file", 0o644, 9, "0", "0", 101.0)}, sealed)
     assert (finding.code, finding.severity) == ("changed-since-seal", "warning")
+
+
+class TestCertificates:
+    def test_what_a_service_shows_is_looked_at_and_no_collection(self) -> None:
+        names = [
+            "/etc/app/web.crt",
+            "/etc/le/live/x/fullchain.pem",
+            "/etc/ssl/certs/ca.crt",
+            "/etc/app/web.key",
+            "/etc/app/a.pem",
+        ]
+        tree = {path: Entry("file", 0o644, 900, "0", "0") for path in names}
+        assert certificates.wanted(tree) == names[:2]
+
+    def test_one_that_is_out_of_date_is_named(self) -> None:
+        said = "notAfter=2026-11-20 10:00:00Z\n\nnotAfter=2027-11-20 10:00:00Z\n"
+        [finding] = certificates.expired("etc", ["/a.crt", "/b.crt", "/c.crt"], said, NOW)
+        assert (finding.code, finding.severity) == ("certificate-expired", "warning")
+        assert "/a.crt expired on 2026-11-20" in finding.what
+        assert finding.evidence.count("\n") == 0
 
 
 class TestSources:
