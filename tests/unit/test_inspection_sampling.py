@@ -13,6 +13,7 @@ import pytest
 
 from muster.inspection import sampling
 from muster.record import Record
+from tests.fake import machine as fake
 from tests.fake.inspecting import inspected, of
 from tests.fake.machine import NOW, FakeMachine
 
@@ -45,8 +46,15 @@ def test_without_a_list_of_files_it_is_weaker_and_says_why(tmp_path: Path) -> No
     assert "no list of files" in looked(inspected(tmp_path), "usb/etc")[1]
 
 
-def test_a_file_that_is_too_large_is_left_out_and_said(tmp_path: Path) -> None:
+def test_a_dump_on_a_disk_at_hand_may_be_larger_than_a_sample(tmp_path: Path) -> None:
     machine = FakeMachine()
+    inspected(tmp_path, machine, change=lambda plan: plan + '\n[inspection]\nsample_bytes = "1K"\n')
+    assert "--include /var/backups/rows/rows-20260301" in restores(machine, "usb")[0]
+
+
+def test_a_file_that_is_too_large_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = FakeMachine()
+    monkeypatch.setitem(fake._FILES, "/var/backups/rows/rows-20260301", ("file", 0o640, 9000))
     record = inspected(tmp_path, machine, change=lambda plan: plan + '\n[inspection]\nsample_bytes = "1K"\n')
     assert "rows-20260301" not in restores(machine, "usb")[0]
     assert "1 file larger than sample_bytes (1.0 kB)" in looked(record, "usb/rows")[1]
