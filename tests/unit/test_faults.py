@@ -186,6 +186,9 @@ def test_without_the_option_nothing_is_broken_or_said(prover: Folder) -> None:
 def test_with_the_option_nothing_else_is_run(prover: Folder) -> None:
     assert prover.run("--drill-prove", "--collect-only", "-q") == 0
     assert "test_recovery" not in prover.output
+    assert prove(prover) == 0
+    collected, selected = re.search(r"collected (\d+) items / \d+ deselected / (\d+) selected", prover.output).groups()
+    assert int(collected) > int(selected) == 1
     assert prover.run("--drill-prove", "test_recovery.py") == 4
     assert "no test here asks for `proving`" in prover.output
 
