@@ -68,9 +68,11 @@ class TestDamage:
 
 
 class TestMoments:
-    def test_a_run_comes_after_the_newest_and_before_the_loss(self) -> None:
-        moment = workshop._between(NOON, NOON + timedelta(seconds=6.8))
-        assert NOON < moment < NOON + timedelta(seconds=6.8)
+    @pytest.mark.parametrize("part", [0, 1, 500_000, 999_999])
+    def test_a_run_comes_after_the_newest_in_whole_seconds(self, part: int) -> None:
+        newest = NOON.replace(microsecond=part)
+        moment = workshop._following(newest)
+        assert newest < moment <= newest + timedelta(seconds=1)
         assert moment.microsecond == 0
 
     def test_what_systemd_knew_of_a_timer_moves_along(self) -> None:
