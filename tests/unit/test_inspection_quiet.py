@@ -109,6 +109,11 @@ class TestEarlier:
     def test_half_of_the_bytes_gone_is_named(self, plan: Path) -> None:
         assert self._lost(plan, _tree(a=200_000, b=1), _tree(a=90_000, b=1)) == [("snapshot-shrunk", "error")]
 
+    def test_a_ring_of_recordings_that_was_renewed_may_be_shorter_than_before(self, plan: Path) -> None:
+        was = _tree(a=1, b=1, c=1, d=1, e=1)
+        assert self._lost(plan, was, _tree(f=1, g=1)) == [("snapshot-shrunk", "warning")]
+        assert self._lost(plan, was, {}) == [("snapshot-shrunk", "error")]
+
     def test_a_file_that_lost_its_content_is_named(self, plan: Path) -> None:
         was = {"/etc/app/app.conf": Entry("file", 0o644, 120, "0", "0")}
         now = {"/etc/app/app.conf": Entry("file", 0o644, 0, "0", "0")}
