@@ -215,7 +215,7 @@ def _asked(command: str) -> dict[str, tuple[str, int, int]]:
 
 
 def _listing(command: str) -> Answer:
-    letters = {"file": "f", "dir": "d"}
+    letters = {"file": "f", "dir": "d", "symlink": "l"}
     lines = [
         f"{letters[kind]} {mode:o} {size} root root {NOW.timestamp()} {path}\0"
         for path, (kind, mode, size) in _asked(command).items()

@@ -124,3 +124,12 @@ def test_service_that_only_comes_up_in_order_is_found(found: Found) -> None:
     told = found({r"systemctl show -p ActiveState --value app.service": answer})
     assert [(finding.code, finding.where) for finding in told] == [("not-up-after-boot", "app")]
     assert "as at a boot" in told[0].what
+
+
+@pytest.mark.parametrize(("place", "codes"), [("/mnt/larger/photos", ["link-leads-out"]), ("/srv/media/photos", []), ("", [])])
+def test_path_that_is_back_as_a_link_to_nothing_is_found(
+    found: Found, monkeypatch: pytest.MonkeyPatch, place: str, codes: list[str]
+) -> None:
+    monkeypatch.setitem(fake._FILES, "/srv/photos", ("symlink", 0o777, 0))
+    findings = found({r"readlink -m /srv/photos": (0, place)}, 'paths = ["/srv/media"]', 'paths = ["/srv/media", "/srv/photos"]')
+    assert [finding.code for finding in findings] == codes
