@@ -62,10 +62,12 @@ def pi_image(client: docker.DockerClient, say: Say) -> images.Image:
 
 def new_home(path: Path) -> Path:
     """Make the folder that outlives a Pi: its disks, still empty, and new passwords and keys."""
-    for name in ("usb", "offsite", "secrets", "store"):
-        (path / name).mkdir(parents=True, mode=0o700 if name in ("secrets", "store") else 0o755)
+    for name, mode in (("usb", 0o755), ("offsite", 0o755), ("secrets", 0o700), ("envelope", 0o700), ("store", 0o700)):
+        (path / name).mkdir(parents=True, mode=mode)
     for name in ("restic.password", "vault.password"):
-        _keep(path / "secrets" / name, secrets.token_hex(24) + "\n")
+        password = secrets.token_hex(24) + "\n"
+        for place in ("secrets", "envelope"):  # where it is used, and where it is found when that is gone
+            _keep(path / place / name, password)
     for key in (path / "secrets" / "offsite.key", path / "store" / "host_key"):
         program = shutil.which("ssh-keygen")
         if program is None:

@@ -94,14 +94,9 @@ def test_a_timer_that_is_not_enabled_and_a_second_password_that_is_wrong_are_nam
     home = system.backed_up(
         "timer-off", "systemctl disable -q telemetry-backup.timer", "systemctl enable -q telemetry-backup.timer"
     )
-    (home / "secrets" / "second").write_text("quite-another-password\n")
-
-    def with_escrow(text: str) -> str:
-        text = text.replace('media = "usb-ssd"', f'media = "usb-ssd"\nescrow = {{ file = "{home}/secrets/second" }}', 1)
-        tail = text.index("[repositories.vault]")
-        return text[:tail] + text[tail:].replace('media = "usb-ssd"', 'media = "usb-ssd"\nescrow = { command = "false" }', 1)
-
-    record = system.inspect(home, change=with_escrow, repositories=LOCAL)
+    (home / "envelope" / "restic.password").write_text("quite-another-password\n")
+    (home / "envelope" / "vault.password").unlink()
+    record = system.inspect(home, repositories=LOCAL)
     found(record, "timer-not-enabled", where="the Pi", says="disabled")
     found(record, "escrow-differs", where="usb")
     found(record, "escrow-missing", where="vault")
