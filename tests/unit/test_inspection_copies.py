@@ -169,18 +169,6 @@ class TestPlaces:
         assert not place(plan, "away", sealed(with_system=True, exists=False), TABLE).with_the_pi
         assert "/dev/sda1 of the Pi" in place(plan, "away", sealed(), TABLE).devices
 
-    def test_a_store_that_inspects_what_the_pi_sends_it_is_elsewhere(self, tmp_path: Path) -> None:
-        def sealed(*names: str, exists: bool = False) -> Manifest:
-            mount = Mount.model_validate({"at": "/mnt/x", "exists": exists})
-            return Manifest(hostname="tiny-pi", sealed_at=NOW, mounts=dict.fromkeys(names, mount))
-
-        plan = _plan(tmp_path, _remote("restic"))
-        assert place(plan, "away", sealed("repositories.usb", "data.etc"), TABLE).elsewhere
-        assert not place(plan, "away", sealed("repositories.usb", "repositories.away"), TABLE).elsewhere
-        assert not place(plan, "away", sealed(), TABLE).elsewhere
-        (tmp_path / "usb").mkdir(exist_ok=True)
-        assert not place(plan, "away", sealed("repositories.usb", exists=True), TABLE).elsewhere, "the Pi's own disk is here, too"
-
     def test_one_folder_has_one_key_however_it_is_written(self, tmp_path: Path) -> None:
         (tmp_path / "plans").mkdir()
         (tmp_path / "plans" / "link").symlink_to("usb")
