@@ -30,12 +30,6 @@ class Damage:
 
 
 DAMAGES = {
-    "wrong-password": Damage(
-        lambda home: (home / "secrets/restic.password").write_text("not-the-password\n"),
-        "wrong-password",
-        "usb",
-        "password does not open",
-    ),
     "wrong-vault-password": Damage(
         lambda home: (home / "secrets/vault.password").write_text("not-the-password\n"),
         "wrong-password",
@@ -45,28 +39,9 @@ DAMAGES = {
     "password-file-gone": Damage(
         lambda home: (home / "secrets/restic.password").unlink(), "password-missing", "usb", "restic.password"
     ),
-    "password-file-empty": Damage(
-        lambda home: (home / "secrets/restic.password").write_text(""), "password-missing", "usb", "restic.password"
-    ),
-    "key-gone": Damage(lambda home: shutil.rmtree(home / "usb/telemetry/keys"), "key-missing", "usb", "key file"),
     "key-truncated": Damage(lambda home: _empty(home / "usb/telemetry/keys"), "key-missing", "usb", "key file"),
-    "config-gone": Damage(lambda home: (home / "usb/telemetry/config").unlink(), "no-repository", "usb", "no restic repository"),
-    "repository-gone": Damage(lambda home: shutil.rmtree(home / "usb/telemetry"), "no-repository", "usb", "no restic repository"),
-    "index-gone": Damage(lambda home: shutil.rmtree(home / "usb/telemetry/index"), "repository-damaged", "usb", "damaged"),
     "index-emptied": Damage(lambda home: _empty(home / "usb/telemetry/index"), "repository-damaged", "usb", "damaged"),
     "snapshot-truncated": Damage(lambda home: _empty(home / "usb/telemetry/snapshots"), "repository-damaged", "usb", "damaged"),
-    "snapshots-gone": Damage(
-        lambda home: [path.unlink() for path in (home / "usb/telemetry/snapshots").iterdir()],
-        "no-snapshot-of-host",
-        "usb",
-        "none at all",
-    ),
-    "all-packs-zeroed": Damage(
-        lambda home: [path.write_bytes(bytes(path.stat().st_size)) for path in packs(home / "usb/telemetry")],
-        "repository-damaged",
-        "usb",
-        "damaged",
-    ),
 }
 
 
