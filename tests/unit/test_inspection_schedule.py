@@ -135,6 +135,14 @@ class TestSealed:
         assert {finding.severity for finding in of(record, "timer-unknown", "run-unknown")} == {"unproven"}
         assert len(of(record, "timer-unknown", "run-unknown")) == 2
 
+    def test_a_backup_that_no_timer_makes_is_judged_by_its_snapshots(self, tmp_path: Path) -> None:
+        def by_cron(plan: str) -> str:
+            return plan + '\n[schedule]\nwindow = "26h"\n'
+
+        record = inspected(tmp_path, _sealed(), change=by_cron)
+        assert not of(record, "run-unknown")
+        assert any("no timer of systemd" in one.weaker for one in record.looked if one.check == "completion")
+
     def test_a_plan_without_a_schedule_is_warned_and_not_proven(self, tmp_path: Path) -> None:
         record = inspected(tmp_path, _sealed())
         severities = {finding.code: finding.severity for finding in of(record, "no-schedule", "run-unknown")}
