@@ -118,6 +118,17 @@ def test_missing_dumps_and_secrets_that_are_not_kept_well_are_named(system: Samp
     assert outcome(record, "classification:etc", "consistency:etc", "restore:usb/etc") == {"done"}, told(record)
 
 
+def test_a_password_in_a_script_is_named_and_never_shown(system: Sample) -> None:
+    script = "/usr/local/bin/old-backup"
+    do = f"printf '#!/bin/sh\\nexport RESTIC_PASSWORD=%s\\n' $(cat /etc/telemetry/backup/vault.password) > {script}"
+    home = system.backed_up("contents-script", do, f"rm {script}")
+    record = system.inspect(home, repositories=LOCAL)
+    finding = found(record, "secret-in-plain-sight", where="usb", says=f"The password of vault stands in {script}")
+    assert finding.severity == "error"
+    password = (home / "secrets" / "vault.password").read_text().strip()
+    assert not [journal for journal in system.out.rglob("journal*.jsonl") if password in journal.read_text()]
+
+
 def test_a_file_that_cannot_be_restored_and_runs_that_do_not_fit_are_named(system: Sample) -> None:
     system.living.backup()  # a healthy one, which is the newest of the two when the next one is gone
     where, at = blob_of(system.living, SETTINGS)
