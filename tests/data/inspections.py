@@ -100,7 +100,7 @@ def _facts(journal: Told, check: str, subject: str, what: str, weaker: str) -> N
 
 def end(journal: Told, how: str = "finished") -> Path:
     """The last facts."""
-    journal.clock = 11.4
+    journal.clock = 40.0  # closed with the other drills of its run, long after its own last step
     for repository in HOMES:
         journal.write("processes", repository=repository, restic=4)
     journal.write("ended", how=how)
