@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from images import sample
 from muster.machines import container, images
 from muster.session import new_run
 from tests.system.breaking import Sample, told
+from tests.system.running import lost_at
 
 OFFSITE = ("offsite", "vault-offsite")
 
@@ -30,6 +32,11 @@ def address(server: Any, network: str) -> str:  # noqa: ANN401  # a container of
     return str(server.attrs["NetworkSettings"]["Networks"][network]["IPAddress"])
 
 
+def lost(home: Path) -> datetime:
+    """Right after the last backup: how long other tests took since then is no loss of data."""
+    return datetime.fromisoformat(lost_at(home))
+
+
 def test_an_sftp_server_elsewhere_is_reached(system: Sample, elsewhere: tuple[str, dict[str, str]]) -> None:
     network, labels = elsewhere
     home = system.copy("sftp-elsewhere")
@@ -37,7 +44,11 @@ def test_an_sftp_server_elsewhere_is_reached(system: Sample, elsewhere: tuple[st
     known = home / "secrets" / "known_hosts"
     known.write_text(known.read_text().replace("offsite", host))
     record = system.recover(
-        home, change=lambda text: text.replace("backup@offsite:", f"backup@{host}:"), repositories=OFFSITE, store=False
+        home,
+        change=lambda text: text.replace("backup@offsite:", f"backup@{host}:"),
+        repositories=OFFSITE,
+        store=False,
+        lost_at=lost(home),
     )
     assert record.verdict == "recovered", told(record)
     assert {point.repository for point in record.restore_points} == set(OFFSITE)
@@ -51,7 +62,7 @@ def test_a_rest_server_elsewhere_is_reached(system: Sample, elsewhere: tuple[str
     def change(text: str) -> str:
         return text.replace("sftp:backup@offsite:/restic/", f"rest:http://{host}:8000/")
 
-    record = system.recover(home, change=change, repositories=OFFSITE, store=False)
+    record = system.recover(home, change=change, repositories=OFFSITE, store=False, lost_at=lost(home))
     assert record.verdict == "recovered", told(record)
 
 
