@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from muster.journal import Journal, read
-from muster.record import Record, as_dict, fold
+from muster.record import Record, fold
+from muster.report.history import as_dict
 from tests.data.demo import cut_off, failing, passing
 from tests.data.told import BEGAN, Told, node
 
