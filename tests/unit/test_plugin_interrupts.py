@@ -130,7 +130,23 @@ def pytest_sessionfinish(session):
     assert folder.output.count("after the end: ") >= 2
 
 
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_that_other_code_swallowed_still_ends_the_run(folder: Folder, number: str) -> None:
+    folder.drill("test_deaf.py", f"""
+import contextlib, signal
+
+def test_of_a_library_that_takes_it_for_its_own(drill):
+    with contextlib.suppress(BaseException):
+        signal.raise_signal(signal.{number})
+
+def test_that_comes_next(drill):
+    print("went on")
+""")
+    assert folder.run("-s", "test_deaf.py", "test_recovery.py") == 2
+    assert "went on" not in folder.output
+
+
 def test_the_signal_is_the_users_own_again_afterwards(folder: Folder) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     folder.run("-k", "boots")
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
