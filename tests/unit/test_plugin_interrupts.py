@@ -132,7 +132,9 @@ def pytest_sessionfinish(session):
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_a_signal_that_other_code_swallowed_still_ends_the_run(folder: Folder, number: str) -> None:
-    folder.drill("test_deaf.py", f"""
+    folder.drill(
+        "test_deaf.py",
+        f"""
 import contextlib, signal
 
 def test_of_a_library_that_takes_it_for_its_own(drill):
@@ -141,7 +143,8 @@ def test_of_a_library_that_takes_it_for_its_own(drill):
 
 def test_that_comes_next(drill):
     print("went on")
-""")
+""",
+    )
     assert folder.run("-s", "test_deaf.py", "test_recovery.py") == 2
     assert "went on" not in folder.output
 
