@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muster.drill import Drill, Incident, Row
+from muster.drill import Drill, Row
 from muster.errors import MusterError, RecoveryError
 from muster.exercise import Blocked
+from muster.incidents import Incident
 from muster.journal import Journal
 from muster.plan import load
 from tests.fake.machine import FakeMachine, write_plan

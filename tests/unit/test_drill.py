@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muster.drill import Blocked, Drill, Incident, Row, rows
+from muster.drill import Blocked, Drill, Row, rows
 from muster.errors import HarnessError, PlanError, RecoveryError
+from muster.incidents import Incident
 from muster.journal import Journal
 from muster.plan import load
 from tests.fake.machine import FakeMachine, write_plan

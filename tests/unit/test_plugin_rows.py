@@ -141,7 +141,7 @@ def test_two_incidents_of_one_plan_are_two_drills(folder: Folder) -> None:
         """
 import pytest
 
-@pytest.mark.incident("flood")
+@pytest.mark.incident("password-loss")
 def test_a(drill):
     drill.reach("provisioned")
 

@@ -23,26 +23,26 @@ def session(out: Path, worker: str = "main", machines: list[FakeMachine] | None 
 
 def test_a_plan_and_an_incident_are_one_drill(tmp_path: Path) -> None:
     one, plan = session(tmp_path), load(write_plan(tmp_path))
-    assert one.drill(plan, "fire") is one.drill(plan, "fire")
-    assert one.drill(plan, "fire") is not one.drill(plan, "flood")
+    assert one.drill(plan, "disk-loss") is one.drill(plan, "disk-loss")
+    assert one.drill(plan, "disk-loss") is not one.drill(plan, "password-loss")
 
 
 def test_two_workers_of_one_run_have_journals_of_their_own(tmp_path: Path) -> None:
     plan = load(write_plan(tmp_path))
-    paths = [session(tmp_path, worker).drill(plan, "fire").journal.path.name for worker in ("gw0", "gw1")]
+    paths = [session(tmp_path, worker).drill(plan, "disk-loss").journal.path.name for worker in ("gw0", "gw1")]
     assert paths == ["journal-tiny-fire.jsonl", "journal-tiny-fire-gw1.jsonl"]
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(PlanError, match=r"out/run cannot be written: Not a directory. Name another folder with --drill-out."):
-        session(tmp_path / "out").drill(load(write_plan(tmp_path)), "fire")
+        session(tmp_path / "out").drill(load(write_plan(tmp_path)), "disk-loss")
 
 
 def test_one_machine_that_cannot_be_removed_does_not_keep_the_others(tmp_path: Path) -> None:
     machines: list[FakeMachine] = []
     one, plan = session(tmp_path, machines=machines), load(write_plan(tmp_path))
-    for incident in ("fire", "flood"):
+    for incident in ("disk-loss", "password-loss"):
         one.drill(plan, incident).reach("provisioned")
     machines[0].destroy = None  # type: ignore[method-assign,assignment]  # cannot be called
     records = one.close()
@@ -54,6 +54,6 @@ def test_one_machine_that_cannot_be_removed_does_not_keep_the_others(tmp_path: P
 
 def test_names_of_the_plan_are_never_taken_for_secrets(tmp_path: Path) -> None:
     one = session(tmp_path)
-    one.drill(load(write_plan(tmp_path)), "fire")
+    one.drill(load(write_plan(tmp_path)), "disk-loss")
     one.redact.add("tiny-pi:hunter22")
     assert one.redact("tiny-pi hunter22") == "tiny-pi [redacted]"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from muster.drill import Blocked, Drill, Incident
+from muster.drill import Blocked, Drill
 from muster.errors import MusterError
 from muster.findings import Finding
+from muster.incidents import Incident
 from muster.journal import Journal
 from muster.plan import load
 from tests.fake import machine as fake
