@@ -150,7 +150,7 @@ def test_b(drill):
 """,
     )
     assert folder.run("--strict-markers") == 0
-    assert [journal.name for journal in folder.journals] == ["journal-tiny-disk-loss.jsonl", "journal-tiny-flood.jsonl"]
+    assert [journal.name for journal in folder.journals] == ["journal-tiny-disk-loss.jsonl", "journal-tiny-password-loss.jsonl"]
 
 
 def test_a_test_may_go_elsewhere(folder: Folder) -> None:
