@@ -141,7 +141,7 @@ def test_two_incidents_of_one_plan_are_two_drills(folder: Folder) -> None:
         """
 import pytest
 
-@pytest.mark.incident("password-loss")
+@pytest.mark.incident("flood", class_="disk-loss", about="The cellar is under water")
 def test_a(drill):
     drill.reach("provisioned")
 
@@ -150,7 +150,7 @@ def test_b(drill):
 """,
     )
     assert folder.run("--strict-markers") == 0
-    assert [journal.name for journal in folder.journals] == ["journal-tiny-disk-loss.jsonl", "journal-tiny-password-loss.jsonl"]
+    assert [journal.name for journal in folder.journals] == ["journal-tiny-disk-loss.jsonl", "journal-tiny-flood.jsonl"]
 
 
 def test_a_test_may_go_elsewhere(folder: Folder) -> None:

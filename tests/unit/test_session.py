@@ -30,7 +30,7 @@ def test_a_plan_and_an_incident_are_one_drill(tmp_path: Path) -> None:
 def test_two_workers_of_one_run_have_journals_of_their_own(tmp_path: Path) -> None:
     plan = load(write_plan(tmp_path))
     paths = [session(tmp_path, worker).drill(plan, "disk-loss").journal.path.name for worker in ("gw0", "gw1")]
-    assert paths == ["journal-tiny-fire.jsonl", "journal-tiny-fire-gw1.jsonl"]
+    assert paths == ["journal-tiny-disk-loss.jsonl", "journal-tiny-disk-loss-gw1.jsonl"]
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
@@ -42,8 +42,8 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 def test_one_machine_that_cannot_be_removed_does_not_keep_the_others(tmp_path: Path) -> None:
     machines: list[FakeMachine] = []
     one, plan = session(tmp_path, machines=machines), load(write_plan(tmp_path))
-    for incident in ("disk-loss", "password-loss"):
-        one.drill(plan, incident).reach("provisioned")
+    for incident in ("fire", "flood"):
+        one.drill(plan, incident, class_="disk-loss").reach("provisioned")
     machines[0].destroy = None  # type: ignore[method-assign,assignment]  # cannot be called
     records = one.close()
     assert machines[1].gone.is_set()
