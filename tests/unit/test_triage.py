@@ -21,6 +21,7 @@ from tests.fake.machine import NOW, write_plan
 if TYPE_CHECKING:
     from tests.fake.folder import Folder
 
+ROOT = Path(__file__).parents[2]
 HOUR = timedelta(hours=1)
 EVERYTHING = ("/etc/app", "/var/backups/rows", "/srv/media", "/etc/keys")
 
@@ -152,3 +153,9 @@ def test_a_sign_that_nobody_knows_is_one_sentence(folder: Folder) -> None:
     assert '--drill-triage dose-not-boot is no sign; did you mean "does-not-boot"?' in folder.output
     assert folder.run("--drill-triage", "zzz") == 4
     assert "does-not-boot (the Pi does not boot)" in folder.output
+
+
+def test_the_page_about_triage_names_every_sign() -> None:
+    text = (ROOT / "docs" / "triage.md").read_text()
+    for name, symptom in SYMPTOMS.items():
+        assert f"| `{name}` | {symptom.says} | {symptom.incident or symptom.class_} |" in text
