@@ -154,14 +154,14 @@ class TestMistakes:
     def test_a_plan_that_checks_nothing_is_an_error(self, rest: str) -> None:
         text = MINIMAL[: MINIMAL.index("[smoke.")]
         text = rest + text if rest.startswith("smoke") else text + rest
-        assert mistakes(text) == [
-            "nothing is checked, so every drill would pass; add [smoke.NAME], [metrics.NAME] or [watermark.NAME]"
-        ]
+        tables = "[smoke.NAME], [metrics.NAME], [invariants.NAME] or [watermark.NAME]"
+        assert mistakes(text) == [f"nothing is checked, so every drill would pass; add {tables}"]
 
     def test_any_kind_of_check_is_enough(self) -> None:
         text = MINIMAL[: MINIMAL.index("[smoke.")]
         build(tomllib.loads(text + '[watermark.broker]\nrun = "date"\n'), Path("plan.toml"))
         build(tomllib.loads(text + '[metrics.files]\nrun = "ls /etc | wc -l"\n'), Path("plan.toml"))
+        build(tomllib.loads(text + '[invariants.users]\ndataset = "broker"\nrun = "test -s /etc/passwd"\n'), Path("plan.toml"))
 
     @pytest.mark.parametrize("kind", ["data", "services", "repositories"])
     def test_a_plan_without_the_essential_tables_says_what_to_add(self, kind: str) -> None:

@@ -122,7 +122,7 @@ def test_what_breaks_in_muster_itself_is_not_proven_and_says_so(folder: Folder, 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("muster.steps.check.metric", broken)
+    monkeypatch.setattr("muster.steps.asking.metric", broken)
     assert folder.run() == 1
     assert "metric:rows broke in Muster itself: ZeroDivisionError('oh')" in folder.output
     assert folder.record.verdict == "not proven"
