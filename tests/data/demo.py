@@ -14,7 +14,7 @@ from tests.data.inspections import ailing, healthy
 from tests.data.told import Told, node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 LOST = datetime(2026, 3, 1, 8, 58, 12, tzinfo=UTC)
 _S = ("mosquitto", "postgresql", "ingest", "recorder", "status", "nginx")
@@ -109,10 +109,11 @@ METRICS = {
 }
 
 
-def begin(journal: Told, *, rto: float = 1800.0) -> None:
-    """What is known before anything ran: the plan, the graph, what was carried, and what to restore from."""
+def begin(journal: Told, *, rto: float = 1800.0, incident: str = "disk-loss", more: Iterable[dict[str, Any]] = ()) -> None:
+    """What is known before anything ran: the plan, the graph (with `more` steps), what was carried, and what to restore from."""
     journal.drill(
-        [node(name, milestone, *services, needs=needs) for name, milestone, needs, services, *_ in STEPS],
+        [*(node(name, milestone, *services, needs=needs) for name, milestone, needs, services, *_ in STEPS), *more],
+        incident=incident,
         about="MQTT telemetry into PostgreSQL and SQLite, a TLS status page, and a media archive",
         lost_at=LOST.isoformat(),
         objectives={"rto": rto, "rpo": 3600.0},
@@ -183,8 +184,14 @@ def events(names: Iterable[str], stretch: float) -> list[tuple[float, int, str, 
 OUT = {"telemetry-selftest round-trip": "stored: reading 182442 came back through the status page after 0.84 s\n"}
 
 
-def play(journal: Told, names: Iterable[str], stretch: float = 1.0, broken: dict[str, dict[str, Any]] | None = None) -> None:
-    """Tell the steps in order of their times; `broken` says which of them end otherwise, and how."""
+def play(
+    journal: Told,
+    names: Iterable[str],
+    stretch: float = 1.0,
+    broken: dict[str, dict[str, Any]] | None = None,
+    facts: Callable[[Told, str], None] | None = None,
+) -> None:
+    """Tell the steps in order of their times, and their `facts`; `broken` says which of them end otherwise, and how."""
     broken = broken or {}
     for at, _, what, subject in events(names, stretch):
         journal.clock = at
@@ -200,7 +207,7 @@ def play(journal: Told, names: Iterable[str], stretch: float = 1.0, broken: dict
                 journal.write("finding", **finding)
             journal.write("step_ended", step=subject, **broken[subject]["ended"])
         else:
-            facts_of(journal, subject)
+            (facts or facts_of)(journal, subject)
             journal.write("step_ended", step=subject, outcome="done", reason="", fix="")
 
 
