@@ -103,15 +103,19 @@ class TestCopies:
     def test_a_plan_without_a_dataset_asks_for_nothing_of_it(self) -> None:
         plan = {
             "data": {"etc": {}, "media": {}},
-            "watermark": {"media": {}},
+            "watermark": {"media": {}, "photos": {"dataset": "media"}, "log": {"dataset": "etc"}},
             "metrics": {"files": {"dataset": "media"}, "other": {}},
+            "invariants": {"whole": {"dataset": "media"}},
+            "incidents": {"rot": {"datasets": ["media", "etc"]}},
             "services": {"web": {"uses": ["etc", "media"]}},
             "smoke": {"page": {"uses": ["media"]}},
         }
         assert copying._without(plan, ["media"]) == {
             "data": {"etc": {}},
-            "watermark": {},
+            "watermark": {"log": {"dataset": "etc"}},
             "metrics": {"other": {}},
+            "invariants": {},
+            "incidents": {"rot": {"datasets": ["etc"]}},
             "services": {"web": {"uses": ["etc"]}},
             "smoke": {"page": {"uses": []}},
         }
