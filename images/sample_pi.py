@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 HOME = ROOT / ".sample"
 PLAN = ROOT / "drills" / "plans" / "telemetry.toml"
 LABEL = {"muster.sample": "1"}
+STORE = LABEL | {"muster.store": "1"}
+_AUTHORIZED = "/run/store/authorized_keys"
 MEDIA_MB = 60
 BOOTED = "until [ -S /run/systemd/private ]; do sleep 0.02; done; systemctl is-system-running --wait"
 Say = Callable[[str], None]
@@ -84,13 +86,19 @@ def _keep(path: Path, value: str) -> None:
     path.write_text(value)
 
 
-def start_store(
-    client: docker.DockerClient, network: str, labels: Mapping[str, str], *, home: Path = HOME, read_only: bool = True
+def start_store(  # a store has as many options
+    client: docker.DockerClient,
+    network: str,
+    labels: Mapping[str, str],
+    *,
+    home: Path = HOME,
+    read_only: bool = True,
+    keeper: bool = True,
 ) -> Any:  # noqa: ANN401  # a container of docker-py
     """Start the off-site store on an existing network as `offsite`, and return its container once it listens.
 
     It serves the copies in `home` and has the same host key as ever. A drill wants it read-only; `labels` mark it as the
-    caller's to remove.
+    caller's to remove. Without its `keeper`, what was stored can be deleted by whoever stored it.
     """
     image = store_image(client, lambda _: None)
     data = {str(home / "offsite"): {"bind": "/srv/sftp/restic", "mode": "ro" if read_only else "rw"}}
@@ -102,7 +110,8 @@ def start_store(
         network=network,
         networking_config={network: client.api.create_endpoint_config(aliases=["offsite"])},
         volumes=data | keys,
-        labels=dict(LABEL | dict(labels)),
+        labels=dict(STORE | dict(labels)),
+        environment={} if keeper else {"KEEPER": "off"},
         init=True,
     )
     _wait_for("the off-site store to listen", lambda: b"Server listening" in started.logs(), 20)
@@ -118,6 +127,19 @@ def address(store: Any, network: str) -> str:  # noqa: ANN401  # a container of 
 def store_for(client: docker.DockerClient, home: Path = HOME) -> Callable[[str, Mapping[str, str]], Mapping[str, str]]:
     """Make the function that puts the off-site store on the network of a machine, and returns its address by host name."""
     return lambda network, labels: {"offsite": address(start_store(client, network, labels, home=home), network)}
+
+
+def replace_key(client: docker.DockerClient, labels: Mapping[str, str], old: str, new: str) -> bool:
+    """Let `new` (a public key) into the stores with these labels in the place of `old`; False where none of them knew that.
+
+    It is what the owner of a store does by hand after a compromise. What lies in `home` stays as it is.
+    """
+    wanted: list[str | bool] = [f"{name}={value}" for name, value in (STORE | dict(labels)).items()]
+    stores = client.containers.list(filters={"label": wanted})
+    kind, key = old.split()[:2]
+    program = f'grep -q "^$1 $2" {_AUTHORIZED} && sed -i "s|^$1 $2.*|$3|" {_AUTHORIZED}'
+    done = [store.exec_run(["sh", "-c", program, "sh", kind, key, new.strip()]).exit_code == 0 for store in stores]
+    return bool(done) and all(done)
 
 
 def as_root(client: docker.DockerClient, folder: Path, command: list[str]) -> None:
