@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from images import sample, sample_copy
-from images.sample_pi import PLAN
+from images.sample_pi import PLAN, replace_key
 from muster.errors import MusterError
 from muster.faults import Copied
 from muster.machines import engine
@@ -44,6 +44,11 @@ def pytest_drill_network(plan: Plan, network: str, labels: Mapping[str, str]) ->
     """Put the sample's off-site store, read-only, on the network of a drill that recovers the sample, or a copy of it."""
     home = sample_copy.home_of(plan.path)
     return sample.store_for(engine.connect(), home)(network, labels) if home else None
+
+
+def pytest_drill_account(plan: Plan, labels: Mapping[str, str], old_key: str, new_key: str) -> bool | None:
+    """Have the off-site store of this drill take a new key in the place of the old one, as its owner would."""
+    return replace_key(engine.connect(), labels, old_key, new_key) if sample_copy.home_of(plan.path) else None
 
 
 def pytest_drill_copy(plan: Plan, folder: Path) -> Copied | None:
