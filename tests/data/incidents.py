@@ -149,9 +149,9 @@ def compromise(folder: Path, began: datetime = NOTICED, *, healthy: bool = True)
     journal.step("tryout offsite", 49.5, 55.0)
     for what in (
         "restic forget --prune",
-        "remove a pack over SFTP",
-        "overwrite the key over SFTP",
-        "truncate the index over SFTP",
+        "SFTP: remove a pack",
+        "SFTP: overwrite the key",
+        "SFTP: truncate the index",
     ):
         refused = healthy or "pack" not in what
         said = "Permission denied" if refused else ""

@@ -395,10 +395,11 @@ def test_the_index_tells_the_latest_of_each_kind_and_which_is_which(tmp_path: Pa
     html = write_index(tmp_path).read_text()
     top, _, table = html.partition('id="runs"')
     text = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", top))
-    assert html.index('id="latest-inspection"') < html.index('id="latest-recovery"') < html.index('id="runs"')
+    assert text.index("The latest inspection , ") < text.index("The latest recovery from disk-loss , ")
+    assert html.count('<details class="latest" open>') == html.count('<details class="latest"') == 2
     assert "<title>Proven: inspection of telemetry · Recovered: recovery of telemetry · Muster</title>" in html
     assert "The latest inspection , 2026-03-07 08:58:12 UTC" in text
-    assert "The latest recovery , 2026-03-05 08:58:12 UTC" in text
+    assert "The latest recovery from disk-loss , 2026-03-05 08:58:12 UTC" in text
     assert table.count("inspection of its backups") == 2
     assert table.count("recovery from disk-loss") == 5
 
