@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from muster.alerts.message import Ended, message
 from muster.journal import read
 from muster.record import Record, fold
 from muster.report.compromised import compromised
@@ -241,6 +242,12 @@ def test_a_compromise_that_went_wrong_says_where(tmp_path: Path) -> None:
     assert "all refused" not in text
 
 
+def test_a_step_that_failed_with_a_cure_is_not_called_none(tmp_path: Path) -> None:
+    text = text_of(summary(fold(read(compromise(tmp_path, healthy=False)))))
+    assert "Findings ✗ failed · rotate tls the old certificate is still taken" in text
+    assert "Findings None." in text_of(summary(told(compromise, tmp_path)))
+
+
 def test_comparing_nothing_is_not_called_equal(journal: Told) -> None:
     journal.drill([node("compare usb")])
     journal.write("compared", what="timers", against="nothing older", looked=0, differing=0)
@@ -376,6 +383,20 @@ def test_the_terminal_leaves_out_what_went_well_where_several_drills_are_told(tm
     assert "RTO of mosquitto" not in text
     failed = "\n".join(closing(tmp_path / "20260302-090000-b2", {}, color=False))
     assert re.search("RTO of nginx +[?] not measured", failed)
+
+
+def test_an_alert_names_the_incident_how_late_it_was_noticed_and_the_restore_point(tmp_path: Path) -> None:
+    lines = message(Ended(told(compromise, tmp_path)), tmp_path).body.splitlines()
+    assert "Incident: compromise: Somebody else was on the Pi" in lines
+    assert "Noticed: 3 h after it began; lost at most 3 h 4 min (readings), 3 h of it by noticing late" in lines
+    assert "Restore point: usb 50a1c77d, vault 50a1c77d, of 2026-03-01 05:54:12 UTC" in lines
+    assert "Data lost before it began: 4 min 02 s (promised: 1 h)" in lines
+
+
+def test_an_alert_of_an_older_journal_is_as_it_was(tmp_path: Path) -> None:
+    body = message(Ended(told(passing, tmp_path)), tmp_path).body
+    assert "Incident:" not in body
+    assert "Data lost: 13 min 13 s (promised: 1 h)" in body
 
 
 def test_plain_lines_tell_each_probe_and_the_choice(tmp_path: Path) -> None:
