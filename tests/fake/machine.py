@@ -15,6 +15,7 @@ from pathlib import Path
 
 from muster.errors import EngineError, Stopped
 from muster.machines.machine import OnLine, Result
+from tests.fake import laid
 
 SECRET = "correct-horse-battery"  # noqa: S105  # the value that no output may hold
 PLAN = """\
@@ -251,6 +252,9 @@ def _sample(command: str) -> Answer:
 
 
 _HEALTHY: Mapping[str, Answer | Callable[[str], Answer]] = {
+    r"== muster accounts": (0, laid.machine()),
+    r"muster-compared/\S*manifest.json": (0, json.dumps(_MANIFEST)),
+    r"muster-compared/.*\n.*sha256sum": (0, laid.printed({"/etc/app/app.conf": laid.file("port = 80")})),
     r"\bsnapshots$": _snapshots,
     r"restic .* restore ": (0, '{"message_type":"status","percent_done":0.5}'),
     r"restic .* ls ": _ls,
