@@ -4,11 +4,11 @@ import json
 import sys
 
 import psycopg2
-from cryptography.fernet import Fernet
+from cryptography.fernet import MultiFernet
 from psycopg2.extras import execute_values
 
 from telemetry import mqtt
-from telemetry.settings import DATABASE, Failed, secret
+from telemetry.settings import DATABASE, Failed, notes
 
 SCHEMA = """
 create table reading (
@@ -24,7 +24,7 @@ create index reading_sensor on reading (sensor, id);
 Row = tuple[str, str, float, bytes | None]
 
 
-def row_of(payload: bytes, box: Fernet) -> Row | None:
+def row_of(payload: bytes, box: MultiFernet) -> Row | None:
     """Make a row of one message; None (and a line in the journal) when it is not a reading."""
     try:
         message = json.loads(payload)
@@ -37,7 +37,7 @@ def row_of(payload: bytes, box: Fernet) -> Row | None:
 
 def main() -> None:
     """Store readings until the broker or the database goes away."""
-    box = Fernet(secret("app.key"))
+    box = notes()
     try:
         database = psycopg2.connect(DATABASE)
     except psycopg2.Error as error:

@@ -10,6 +10,7 @@ from paho.mqtt import client as paho
 
 from telemetry.settings import BROKER_PORT, CA, Failed, ready, secret
 
+REFUSALS = ("Bad user name or password", "Not authorized")  # whatever else a broker says is no answer to a password
 BATCH = 200  # messages that are stored in one go, at most
 
 
@@ -33,6 +34,8 @@ def session(user: str | None, password: str | None, within: float = 10) -> Itera
         client.connect("localhost", BROKER_PORT)
         client.loop_start()
         reason = answer.get(timeout=within)
+        if reason.is_failure and str(reason) not in REFUSALS:
+            raise Failed(f"the broker lets nobody in: {reason}")
         if reason.is_failure:
             raise PermissionError(f"the broker refused {user or 'a stranger'}: {reason}")
         yield client

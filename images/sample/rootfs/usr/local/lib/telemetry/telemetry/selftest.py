@@ -1,22 +1,43 @@
-"""telemetry-selftest: prove one thing about this station, end to end, and say the word for it only when it is true."""
+"""telemetry-selftest: prove one thing about this station, end to end, and say the word for it only when it is true.
+
+With --old it is asked whether credentials of before are still worth something: see telemetry.refusals. Exit status 0 says that
+one of them is, 1 that every one was refused, and 126 that the question could not be asked.
+"""
 
 import argparse
 import json
 import secrets
 import sqlite3
 import ssl
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg2
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 
-from telemetry import archive, feed, mqtt
-from telemetry.settings import CA, DATABASE, EVENTS_DB, MEDIA, Failed, become, secret, stamp
+from telemetry import archive, feed, hostkeys, mqtt, refusals, status
+from telemetry.settings import (
+    CA,
+    CLIENTS,
+    CONFIG,
+    DATABASE,
+    EVENTS_DB,
+    HOST_KEY,
+    MEDIA,
+    SERVERS,
+    Failed,
+    become,
+    notes,
+    secret,
+    stamp,
+)
 
 WITHIN = 20.0  # seconds that anything may take to come true
 NOTES = 500  # old notes that are opened, at most
@@ -64,7 +85,7 @@ def _ask(question: str) -> list[tuple[Any, ...]]:
 
 def login() -> str:
     """Prove that every client's own password is taken."""
-    for user in ("ingest", "recorder", "publisher"):
+    for user in CLIENTS:
         if _refused(user, secret(f"mqtt-{user}.password")):
             raise Failed(f"the broker refused {user} with the password that the station holds")
     return "accepted"
@@ -115,7 +136,7 @@ def record() -> str:
 
 def decrypt() -> str:
     """Prove that the oldest notes open with the application key, and each says which reading it belongs to."""
-    box = Fernet(secret("app.key"))
+    box = notes()
     rows = _ask(f"select id, at, sensor, note from reading where note is not null order by id limit {NOTES}")  # noqa: S608
     if not rows:
         raise Failed("there is no note to open")
@@ -129,7 +150,7 @@ def decrypt() -> str:
     return f"decrypted {len(rows)} notes"
 
 
-def status() -> str:
+def page() -> str:
     """Prove that the page, over TLS, says what the database says."""
 
     def agrees() -> bool:
@@ -152,17 +173,58 @@ def whole_archive() -> str:
     return f"intact: {archive.check(MEDIA)} entries"
 
 
+def database() -> str:
+    """Prove that the status page's own password opens the database, for reading and for nothing else."""
+    try:
+        with closing(status.database_of_readings()) as opened, opened.cursor() as cursor:
+            cursor.execute("select count(*) from reading")
+            try:
+                cursor.execute("delete from reading")
+            except psycopg2.errors.InsufficientPrivilege:
+                return "reads, and does nothing else"
+            raise Failed("the status page may delete readings")  # and has not: nothing was committed
+    except psycopg2.Error as error:
+        raise Failed(f"the database does not answer the status page: {error}") from None
+
+
+def tls() -> str:
+    """Prove that both servers have the certificates that the station holds, and that its clients trust these."""
+    trust = ssl.create_default_context(cafile=CA)
+    for server, port in SERVERS.items():
+        try:
+            with refusals.greeted(port, trust) as greeted:
+                shown = greeted.getpeercert(binary_form=True)
+        except OSError as error:
+            raise Failed(f"the certificate of {server} is not to be trusted: {error}") from None
+        if shown != ssl.PEM_cert_to_DER_cert((CONFIG / f"{server}.crt").read_text()):
+            raise Failed(f"{server} shows another certificate than the station holds")
+    return "trusted"
+
+
+def host_key() -> str:
+    """Prove that SSH clients meet the key that the station holds, now and after the next start."""
+    held = hostkeys.public_half(HOST_KEY)
+    for when, shown in hostkeys.shown().items():
+        if shown != held:
+            raise Failed(f"the SSH server {when} shows another key than the station holds")
+    return "shown"
+
+
 TESTS = {
-    "login": login, "stranger": stranger, "round-trip": round_trip, "decrypt": decrypt, "record": record, "status": status,
-    "archive": whole_archive,
+    "login": login, "stranger": stranger, "round-trip": round_trip, "decrypt": decrypt, "record": record, "status": page,
+    "archive": whole_archive, "database": database, "tls": tls, "host-key": host_key,
 }  # fmt: skip
+AS_ROOT = ("archive", "host-key")  # what belongs to several users, and what only root may read
 
 
 def main() -> None:
     """Run the test that was named."""
     parser = argparse.ArgumentParser(prog="telemetry-selftest", description=__doc__)
     parser.add_argument("test", choices=TESTS)
-    test = parser.parse_args().test
-    if test != "archive":  # whose files belong to several users
+    parser.add_argument("--old", type=Path, metavar="DIR", help="a folder with files of before, under their full paths")
+    options = parser.parse_args()
+    if options.old:
+        sys.exit(refusals.status_of(options.test, options.old))
+    if options.test not in AS_ROOT:
         become("telemetry")
-    print(TESTS[test]())  # noqa: T201  # what the program says
+    print(TESTS[options.test]())  # noqa: T201  # what the program says

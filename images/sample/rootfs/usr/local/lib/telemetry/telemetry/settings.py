@@ -3,8 +3,12 @@
 import os
 import pwd
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+from cryptography.fernet import Fernet, MultiFernet
 
 CONFIG = Path("/etc/telemetry/config")
 KEYS = Path("/etc/telemetry/keys")
@@ -13,8 +17,13 @@ STATION = CONFIG / "station.json"
 EVENTS_DB = Path("/var/lib/telemetry/events.db")
 STATUS_SOCKET = Path("/run/telemetry-status/http.sock")
 MEDIA = Path("/srv/media")
+HOST_KEY = Path("/etc/ssh/ssh_host_ed25519_key")
+CLIENTS = ("ingest", "recorder", "publisher")  # of the broker
 BROKER_PORT = 8883
+SERVERS = {"mqtt": BROKER_PORT, "nginx": 443}  # whoever has a key and a certificate, and listens where
 DATABASE = "dbname=telemetry user=telemetry"
+DASHBOARD = "dashboard"  # the role that reads, and does nothing else
+DASHBOARD_PASSWORD = "db-dashboard.password"  # noqa: S105  # the name of its file
 
 
 class Failed(Exception):  # noqa: N818  # what it says is a sentence for the owner
@@ -32,6 +41,17 @@ def secret(name: str) -> str:
     return value
 
 
+def notes() -> MultiFernet:
+    """Open and close notes: with the first line of the application key's file, and open those of the other lines as well.
+
+    There is one line, but for as long as the notes are encrypted anew.
+    """
+    try:
+        return MultiFernet([Fernet(line) for line in secret("app.key").split()])
+    except ValueError:
+        raise Failed(f"{KEYS / 'app.key'} holds no key") from None
+
+
 def stamp(when: datetime | None = None) -> str:
     """Write a time (now, unless told otherwise) as ISO 8601 in UTC, in a form that sorts as text."""
     return (when or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -44,6 +64,19 @@ def become(user: str) -> None:
         os.initgroups(user, entry.pw_gid)
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
+
+
+@contextmanager
+def acting_as(user: str) -> Iterator[None]:
+    """Be known as `user` for a moment, as root: to a server that asks the system who its client is."""
+    entry = pwd.getpwnam(user)
+    os.setegid(entry.pw_gid)
+    os.seteuid(entry.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 def ready() -> None:

@@ -8,13 +8,19 @@ from typing import Any
 from urllib.parse import unquote
 
 import psycopg2
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
+from psycopg2.extensions import connection
 
-from telemetry.settings import DATABASE, STATUS_SOCKET, ready, secret, stamp
+from telemetry.settings import DASHBOARD, DASHBOARD_PASSWORD, STATUS_SOCKET, notes, ready, secret, stamp
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Telemetry</title><h1>Telemetry</h1>
 <p>{readings} readings; the newest is {value} from {sensor} at {at}.</p><p>Last note: {note}</p></html>
 """
+
+
+def database_of_readings() -> connection:
+    """Log in to the database, with the password that the station holds now."""
+    return psycopg2.connect(dbname="telemetry", user=DASHBOARD, password=secret(DASHBOARD_PASSWORD))
 
 
 def one(cursor: Any, where: str = "", *values: str) -> dict[str, Any]:  # noqa: ANN401
@@ -26,19 +32,19 @@ def one(cursor: Any, where: str = "", *values: str) -> dict[str, Any]:  # noqa: 
 
 def status() -> dict[str, Any]:
     """Say how many readings there are, which is the newest, and what the last note says."""
-    with psycopg2.connect(DATABASE) as database, database.cursor() as cursor:
+    with database_of_readings() as database, database.cursor() as cursor:
         cursor.execute("set transaction isolation level repeatable read")
         cursor.execute("select count(*) from reading")
         readings = cursor.fetchone()[0]
         newest, noted = one(cursor), one(cursor, "where note is not null")
     newest.pop("note", None)
-    note = Fernet(secret("app.key")).decrypt(bytes(noted["note"])).decode() if noted else None
+    note = notes().decrypt(bytes(noted["note"])).decode() if noted else None
     return {"readings": readings, "newest": newest, "note": note}
 
 
 def sensor(name: str) -> dict[str, Any]:
     """Fetch the newest reading of one sensor."""
-    with psycopg2.connect(DATABASE) as database, database.cursor() as cursor:
+    with database_of_readings() as database, database.cursor() as cursor:
         found = one(cursor, "where sensor = %s", name)
     found.pop("note", None)
     return found
@@ -91,7 +97,8 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 def main() -> None:
     """Serve until told to stop."""
-    secret("app.key")  # better to fail here than at the first visitor
+    notes()  # better to fail here than at the first visitor
+    secret(DASHBOARD_PASSWORD)
     STATUS_SOCKET.unlink(missing_ok=True)
     with Server(str(STATUS_SOCKET), Handler) as server:
         STATUS_SOCKET.chmod(0o666)
