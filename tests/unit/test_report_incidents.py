@@ -116,7 +116,8 @@ def test_the_page_of_a_corruption_tells_when_from_where_why_and_what_is_lost(tmp
     for words in (
         "with data from at most 14 min 02 s before the incident began, which was 3 h 46 min before it was noticed.",
         "What happened corruption The data is wrong, and nobody knows since when",
-        "Began 2026-03-01 05:12:12 UTC the first restore point after it is bad",
+        "Began 2026-03-01 05:12:12 UTC as far as is known",
+        "Why it is taken to have begun then: the first restore point after it is bad.",
         "Noticed 2026-03-01 08:58:12 UTC 3 h 46 min later",
         "Restore point 2026-03-01 04:58:12 UTC 14 min before the incident",
         "Data lost 4 h at most, of readings: 14 min 02 s before it began, 3 h 46 min by noticing late",
@@ -216,7 +217,8 @@ def test_what_could_be_merged_is_told_with_what_was_taken(tmp_path: Path) -> Non
 def test_a_compromise_shows_what_was_compared_replaced_and_tried(tmp_path: Path) -> None:
     text = text_of(summary(told(compromise, tmp_path)))
     for words in (
-        "Began 2026-03-01 05:58:12 UTC the first sign of it was left then",
+        "Began 2026-03-01 05:58:12 UTC as far as is known",
+        "Why it is taken to have begun then: the first sign of it was left then.",
         "It is the last one before the first sign of the incident.",
         "a copy of the Pi was broken with useradd -o -u 0 backup",
         "units and timers 212 ✓ none snapshot 00a1c77d of usb",
