@@ -76,6 +76,7 @@ def new_home(path: Path) -> Path:
             raise SampleError("ssh-keygen is missing, which makes the keys of the sample: `apt-get install openssh-client`.")
         subprocess.run([program, "-q", "-t", "ed25519", "-N", "", "-C", key.name, "-f", key], check=True)  # noqa: S603  # fixed words
     shutil.move(path / "secrets" / "offsite.key.pub", path / "store" / "authorized_keys")
+    _keep(path / "envelope" / "offsite.key", (path / "secrets" / "offsite.key").read_text())
     host = (path / "store" / "host_key.pub").read_text()
     _keep(path / "secrets" / "known_hosts", f"offsite {host}")
     return path
