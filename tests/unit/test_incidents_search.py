@@ -259,10 +259,16 @@ def test_what_each_question_was_answered_stands_in_the_probe(searched: Search) -
     assert probe.run == "r0"
 
 
+def test_every_restore_point_that_there_is_stands_in_the_journal(searched: Search) -> None:
+    (all_of_them,) = searched(turned_bad(3, 8)).record.case_file.searched
+    assert len(all_of_them.points) == 8
+    assert [time for _, time in all_of_them.points] == sorted(time for _, time in all_of_them.points)
+
+
 def test_what_a_probe_reads_is_no_figure_of_the_recovered_pi(searched: Search) -> None:
     done = searched(turned_bad(3, 8))
     kinds = {event["kind"] for event in done.events}
-    assert kinds <= {"command", "probe", "happened", "chose", "merge"}
+    assert kinds <= {"command", "searched", "probe", "happened", "chose", "merge"}
 
 
 def test_a_probe_restores_the_dump_and_the_manifest_alone(searched: Search) -> None:

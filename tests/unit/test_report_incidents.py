@@ -273,6 +273,14 @@ def test_a_restore_point_that_was_asked_for_by_name_is_said_to_be(journal: Told)
     assert of(journal.told()).why == "8f3a1c77 was asked for by name."
 
 
+def test_a_compromise_without_a_first_sign_claims_none(journal: Told) -> None:
+    journal.drill([node("smoke login")])
+    case(journal, "compromise", "compromise", "")
+    record = journal.told()
+    assert of(record).why == "No first sign of the incident was named: it is the latest that is left."
+    assert "before the first sign" not in text_of(summary(record))
+
+
 @pytest.mark.parametrize("tell", [corruption, compromise, site_loss])
 def test_a_journal_of_before_incidents_were_told_has_a_page(tmp_path: Path, tell: Callable[[Path], Path]) -> None:
     new = {"case", "happened", "chose", "searched", "probe", "merge", "compared", "rotated", "attempt"}
