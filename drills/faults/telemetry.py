@@ -31,6 +31,8 @@ sqlite3 /tmp/live.db 'pragma journal_mode = wal' >/dev/null
 cat /tmp/live.db > $dump
 """
 
+A_DAY_AGO = "update event set at = strftime('%Y-%m-%dT%H:%M:%fZ', at, '-1 day')"
+
 
 def edit(bed, change, write="pg_dump -Fc -Z none telemetry"):
     """Back the Pi up with a dump in which a change (SQL) was made; `write` dumps it, on standard output."""
@@ -58,6 +60,20 @@ def the_values_are_wrong(bed):
     """There are as many readings as before, and half of them say something else."""
     edit(bed, "update reading set value = value + 1 where id % 2 = 0")
     return "sum"
+
+
+@fault("backup", "invariant-broken", caught_by="drill")
+def counts_and_sums_are_right_and_values_are_not(bed):
+    """A faulty cable: half of some readings are far too high and half as much too low, so that no figure of all tells."""
+    edit(bed, "update reading set value = value + case when id % 2 = 0 then 5000 else -5000 end where id between 11 and 20")
+    return "plausible"
+
+
+@fault("backup", "rpo-missed", caught_by="drill")
+def one_table_is_a_day_old(bed):
+    """Nothing was stored in one table since yesterday; all else is new, and every unit is active."""
+    bed.back_up_again(f'sqlite3 {EVENTS} "{A_DAY_AGO}"')
+    return "RPO of events"
 
 
 @fault("recovery", "metric-differs", caught_by="drill")
