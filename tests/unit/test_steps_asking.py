@@ -177,6 +177,17 @@ class TestUnasked:
         assert record.verdict == "recovered"
 
 
+def test_the_questions_of_the_documentation_are_ones_that_a_plan_takes(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "right-data.md").read_text(encoding="utf-8")
+    questions = page.split("```toml\n")[1].split("```")[0]
+    path = write_plan(tmp_path)
+    plan = path.read_text()
+    path.write_text(plan[: plan.index("[metrics.rows]")].replace("rows", "readings") + questions)
+    loaded = load(path)
+    assert {mark.dataset for mark in loaded.watermark.values()} == {"readings"}
+    assert (len(loaded.invariants), unasked(loaded)) == (2, [])
+
+
 def test_a_journal_of_before_has_one_watermark_for_a_dataset(tmp_path: Path) -> None:
 
     journal = Told(tmp_path / "run" / "journal.jsonl")
