@@ -137,6 +137,14 @@ def test_a_restore_point_of_several_runs_is_told_with_its_skew(tmp_path: Path) -
     )
 
 
+def test_snapshots_of_one_run_are_told_with_one_time(journal: Told) -> None:
+    journal.drill([node("smoke login")])
+    for repository, seconds in (("vault", 1), ("usb", 0)):
+        time = at(LOST + timedelta(seconds=seconds))
+        journal.write("restore_point", repository=repository, url="", snapshot=repository, time=time, host="", datasets=[])
+    assert said_of_points(of(journal.told())) == "usb usb, vault vault, of 2026-03-01 08:58:12 UTC"
+
+
 def test_a_restore_point_of_one_run_has_no_skew(tmp_path: Path) -> None:
     record = told(site_loss, tmp_path)
     assert of(record).skew == 0
