@@ -194,7 +194,7 @@ def test_an_exhaustive_search_folds_its_table_and_asks_for_no_other_one(tmp_path
     assert found is not None
     assert (found.exhaustive, found.labelled) == (True, False)
     html = summary(record)
-    assert "64 probes of as many restore points" in text_of(html)
+    assert "64 probes, one of each restore point, 3 min 05 s in all" in text_of(html)
     assert "not monotonic" in text_of(html)
     assert "--drill-exhaustive" not in text_of(html)
     assert "<summary>All 64 probes</summary>" in html
@@ -214,6 +214,15 @@ def test_a_restore_point_that_could_not_be_asked_is_neither_good_nor_bad(journal
     text = text_of(summary(journal.told()))
     assert "1 of 1 ? not asked its pack is damaged" in text
     assert "✗ bad" not in text
+
+
+def test_one_restore_point_needs_no_picture(tmp_path: Path) -> None:
+    journal = Told(tmp_path / "journal.jsonl")
+    journal.drill([node("search")])
+    facts = {"repository": "usb", "snapshot": "1", "time": at(LOST), "run": "", "seconds": 1.0, "answers": [], "reason": ""}
+    journal.write("probe", good=True, **facts)
+    assert 'class="strip"' not in summary(journal.told())
+    assert 'class="strip"' in summary(told(corruption, tmp_path))
 
 
 def test_what_could_be_merged_is_told_with_what_was_taken(tmp_path: Path) -> None:
