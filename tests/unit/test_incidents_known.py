@@ -164,3 +164,21 @@ import pytest
 def test_it(drill):
     drill.conclude()
 """
+
+
+class TestEncrypted:
+    GONE = (10, "Fatal: repository does not exist: unable to open config file: stat config: no such file or directory")
+
+    @pytest.mark.parametrize(
+        ("strange", "code"),
+        [
+            ("config.locked\ndata/00/00ff.locked\n", "repository-damaged"),
+            ("READ-ME.txt\n", "no-repository"),  # one file of somebody's does not make a repository another's
+            ("", "no-repository"),
+        ],
+    )
+    def test_an_encrypted_repository_is_not_taken_for_an_empty_disk(self, folder: Folder, strange: str, code: str) -> None:
+        folder.machine({r"\bsnapshots$": self.GONE, r"grep -Ev": (0, strange)})
+        assert folder.run("-k", "restore_point") == 1
+        assert {finding.code for finding in folder.record.findings} == {code}
+        assert ("recover from a copy that was out of reach" in folder.output) == (code == "repository-damaged")
