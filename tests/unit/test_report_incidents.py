@@ -237,7 +237,7 @@ def test_a_compromise_shows_what_was_compared_replaced_and_tried(tmp_path: Path)
         "Began 2026-03-01 05:58:12 UTC as far as is known",
         "Why it is taken to have begun then: the first sign of it was left then.",
         "It is the last one before the first sign of the incident.",
-        "a copy of the Pi was broken with useradd -o -u 0 backup",
+        "Rehearsed in a copy, where this is what breaks the Pi: useradd -o -u 0 backup",
         "units and timers 212 ✓ none snapshot 00a1c77d of usb",
         "mqtt /etc/telemetry/keys/mqtt-ingest.password ✓ yes ✓ refused ✓ works 3.2 s",
         "4 attempts with what the lost Pi had, ✓ all refused",
@@ -402,14 +402,14 @@ def test_the_terminal_names_incident_restore_point_and_what_is_lost(tmp_path: Pa
     assert "RTO of mosquitto" in text
 
 
-def test_the_terminal_leaves_out_what_went_well_where_several_drills_are_told(tmp_path: Path) -> None:
+def test_the_terminal_leaves_out_services_without_a_promise_where_several_drills_are_told(tmp_path: Path) -> None:
     incidents.write_run(tmp_path)
     text = "\n".join(closing(tmp_path / "20260301-090000-a1", {}, color=False))
     assert text.count("Data lost") == 4
     assert text.count("RTO of ingest") == 4
     assert "RTO of mosquitto" not in text
     failed = "\n".join(closing(tmp_path / "20260302-090000-b2", {}, color=False))
-    assert re.search("RTO of nginx +[?] not measured", failed)
+    assert re.search("RTO of ingest +[?] not measured", failed)
 
 
 def test_an_alert_names_the_incident_how_late_it_was_noticed_and_the_restore_point(tmp_path: Path) -> None:
