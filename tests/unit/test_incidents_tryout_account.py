@@ -161,9 +161,12 @@ def test_the_new_key_is_in_no_journal(drilled: Callable[..., Drill]) -> None:
 
 class TestTheSteps:
     def test_there_is_one_for_each_account(self, drilled: Callable[..., Drill]) -> None:
-        steps = drilled({}, KEY, OTHER, KEY, VARIABLES, "").steps
+        steps = drilled({}, KEY, OTHER, KEY, VARIABLES).steps
         assert [name for name in steps if name.startswith("account:")] == ["account:away0", "account:away1", "account:away3"]
         assert steps["account:away0"].rows == ("rotation:away0", "rotation:away2")
+
+    def test_without_an_off_site_repository_there_is_none(self, drilled: Callable[..., Drill]) -> None:
+        assert not [name for name in drilled({}).steps if name.startswith("account:")]
 
     def test_all_that_needs_the_old_key_comes_before_it(self, drilled: Callable[..., Drill]) -> None:
         steps = drilled({}, KEY).steps
