@@ -128,6 +128,19 @@ def test_what_does_nothing_by_itself_is_left_alone(compared: Compared, path: str
     assert _endings(record) == {"done"}
 
 
+def test_thousands_of_programs_in_an_archive_are_looked_at_all_the_same(compared: Compared, tmp_path: Path) -> None:
+    nodes = [
+        {"message_type": "node", "path": f"/srv/media/{number:04}{'x' * 40}", "type": "file", "mode": 0o755, "size": number}
+        for number in range(2000)
+    ]
+    listed = "\n".join(map(json.dumps, nodes))
+    record = compared({}, {}, {rf"restic .* ls .*{NEW}": (0, listed)})
+    assert record.steps["compare:usb"].outcome == "done"
+    commands = [json.loads(line).get("command", "") for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert max(map(len, commands)) < 100_000
+    assert any("muster-compared" in each and "--include /srv/media " in f"{each} " for each in commands)
+
+
 def test_a_guard_that_is_gone_is_told(compared: Compared) -> None:
     (finding,) = _left(compared({}, {"/etc/app/pg_hba.conf": file("local all all peer")}))
     assert "is gone" in finding.what
@@ -168,8 +181,9 @@ def test_the_known_good_can_be_named(compared: Compared) -> None:
     assert _left(compared(now, {}, known_good=NEW[:10])) == []
 
 
-def test_a_known_good_before_all_backups_proves_nothing(compared: Compared) -> None:
-    record = compared({}, {}, known_good="2001-01-01")
+@pytest.mark.parametrize("wanted", ["2001-01-01", "0123abcd"])
+def test_a_known_good_that_is_not_there_proves_nothing(compared: Compared, wanted: str) -> None:
+    record = compared({}, {}, known_good=wanted)
     assert {finding.where for finding in _left(record)} == {"etc", "rows", "media", "keys"}
     assert "error" in _endings(record)
 

@@ -10,12 +10,13 @@ import pytest
 
 from muster.errors import HarnessError
 from muster.incidents import laid, shown
-from muster.incidents.acting import acting, compiled_anew
+from muster.incidents.acting import acting, compiled_anew, difference
 from muster.incidents.laid import Item
-from muster.incidents.places import place
+from muster.incidents.places import STARTED_WITH, place
 from muster.incidents.signs import signs
 from tests.fake.laid import file, link, printed
 
+CRON = "/etc/cron.d/x"
 SECRET = "S3cretWordOfTheOwner"  # noqa: S105  # what nothing may show
 
 
@@ -61,6 +62,9 @@ SECRET = "S3cretWordOfTheOwner"  # noqa: S105  # what nothing may show
         ("/var/www/html/x.php", "script of the web server"),
         ("/usr/local/bin/x", "program"),
         ("/opt/app/main.py", "program"),
+        ("/etc/mosquitto/passwords", "rule of who may connect"),
+        ("/home/pi/.node-red/flows.json", "automation"),
+        ("/var/lib/systemd/linger/pi", "unit of systemd"),
         ("/etc/mosquitto/mosquitto.conf", "command in a configuration"),
     ],
 )
@@ -86,17 +90,27 @@ def test_what_nothing_acts_on_is_in_no_place(path: str) -> None:
 
 
 def test_scripts_that_a_unit_names_and_what_links_lead_to_act_too() -> None:
+    unit = "[Service]\nExecStart=/bin/sh /etc/app/start.sh --config /etc/app/app.conf\nEnvironmentFile=-/etc/app/env\n"
     tree = {
-        "/etc/systemd/system/a.service": file("[Service]\nExecStart=/bin/sh /etc/app/start.sh --config /etc/app/app.conf\n"),
+        "/etc/systemd/system/a.service": file(unit),
         "/etc/systemd/system/b.service": link("../../app/b.service"),
+        "/etc/systemd/system/c.service": file("[Service]\nWorkingDirectory=/srv/app\nExecStart=/usr/bin/python3 -m app\n"),
         "/etc/app/start.sh": file("true"),
-        "/etc/app/app.conf": file("port = 80"),
+        "/etc/app/env": file("PORT=80"),
         "/etc/app/b.service": file("[Service]"),
+        "/srv/app/app.py": file("import os"),
     }
-    assert set(acting(tree, ["/etc"])) == set(tree) - {"/etc/app/app.conf"}
+    bystanders = {"/etc/app/app.conf": file("port = 80"), "/srv/app/README": file("read me"), "/srv/other.py": file("")}
+    assert set(acting(tree | bystanders, ["/etc"])) == set(tree)
 
 
-CRON = "/etc/cron.d/x"
+def test_of_the_environment_of_a_unit_only_what_loads_something_counts() -> None:
+    assert difference(STARTED_WITH, file("PORT=81"), file("PORT=80")) == []
+    assert difference(STARTED_WITH, file("PORT=80\nLD_PRELOAD=/x.so"), file("PORT=80")) == ["was changed"]
+
+
+def test_what_can_be_executed_beside_a_configuration_is_a_program() -> None:
+    assert acting({"/etc/nginx/hook": file("#!/bin/sh", 0o755)}, ["/etc"])["/etc/nginx/hook"].kind == "program"
 
 
 @pytest.mark.parametrize(
