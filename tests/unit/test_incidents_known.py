@@ -150,6 +150,19 @@ class TestTheDrill:
         assert folder.run() == 0, folder.output
         assert folder.record.verdict == "recovered"
 
+    @pytest.mark.parametrize("second", ["", 'escrow_environment = { PI_TOKEN = { file = "password" } }'])
+    def test_of_lost_passwords_wants_a_second_place_for_variables_too(self, folder: Folder, second: str) -> None:
+        path = folder.plans[0]
+        places = f"""password = {{ file = "gone" }}
+escrow = {{ file = "password" }}
+environment = {{ PI_TOKEN = {{ file = "gone-too" }} }}
+{second}"""
+        path.write_text(path.read_text().replace('password = { file = "password" }', places))
+        folder.drill("test_recovery.py", _DRILL.format(name="password-loss"))
+        assert folder.run() == (0 if second else 1), folder.output
+        assert folder.record.verdict == ("recovered" if second else "failed")
+        assert second or "The PI_TOKEN of usb is kept nowhere" in folder.output
+
     def test_of_an_incident_that_nobody_knows_is_one_sentence_and_no_pass(self, folder: Folder) -> None:
         folder.drill("test_recovery.py", _DRILL.format(name="site-los"))
         assert folder.run() == 1
