@@ -54,4 +54,4 @@ def pytest_drill_account(plan: Plan, labels: Mapping[str, str], old_key: str, ne
 def pytest_drill_copy(plan: Plan, folder: Path) -> Copied | None:
     """Copy the sample as it lies on this host, so that faults can be tried on it."""
     home = sample_copy.home_of(plan.path)
-    return sample_copy.copy_into(folder, home) if home else None
+    return sample_copy.copy_into(folder, home, plan.path) if home else None

@@ -14,14 +14,14 @@ from muster.faults import Copied
 FOLDERS = {"usb": "usb/telemetry", "vault": "usb/vault", "offsite": "offsite/telemetry", "vault-offsite": "offsite/vault"}
 
 
-def copy_into(folder: Path, home: Path = HOME) -> Copied:
-    """Copy what outlived the Pi into a folder; its off-site store can run from there."""
+def copy_into(folder: Path, home: Path = HOME, plan: Path = PLAN) -> Copied:
+    """Copy what outlived the Pi of a plan into a folder; its off-site store can run from there."""
     program = shutil.which("cp")
     if program is None:
         raise SampleError("cp is missing, which copies the sample.")
     # Owners too: the files of the off-site store are its own user's.
     subprocess.run([program, "-a", f"{home}/.", folder], check=True)  # noqa: S603  # fixed words
-    table = tomllib.loads(PLAN.read_text().replace("../../.sample", str(folder)))
+    table = tomllib.loads(plan.read_text().replace("../../.sample", str(folder)).replace(str(home), str(folder)))
     lost_at = datetime.fromisoformat((folder / "lost-at").read_text().strip())
     return Copied(table, {name: folder / place for name, place in FOLDERS.items()}, lost_at)
 
