@@ -384,6 +384,7 @@ def test_an_inspection_beside_a_drill_recovers_nothing(tmp_path: Path) -> None:
     site_loss(folder)
     healthy(folder)
     text = text_of(summaries(folder)[0])
+    assert "1 drill and 1 inspection in this run" in text
     assert "inspection of the backups Proven nothing was recovered" in text
 
 
@@ -443,7 +444,7 @@ def test_the_index_shows_the_latest_of_each_incident(tmp_path: Path) -> None:
         assert text.count(f"The latest recovery from {incident} , 2026-03-{day} ") == 2
     assert html.count('<details class="latest"') == 4
     assert html.count('<details class="latest" open>') == 1
-    assert "<title>2 of 4 drills well · Muster</title>" in html
+    assert "<title>2 of 4 well · Muster</title>" in html
     ids = re.findall(r'\sid="([^"]*)"', html)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]*)"', html)) <= set(ids)
