@@ -388,3 +388,11 @@ def test_what_was_backed_up_after_the_loss_is_not_asked(searched: Search) -> Non
     done = searched(turned_bad(40), lost_at=_time(20) + timedelta(seconds=5))
     assert done.chosen == 20
     assert "1 of 21 restore points" in done.record.case_file.chose
+
+
+def test_sizes_that_go_up_and_down_cost_one_probe_at_the_most(searched: Search) -> None:
+    sizes = [1000 + (place % 7) for place in range(47)] + [400 + 300 * (place % 2) for place in range(MANY - 47)]
+    done = searched(History([place < 47 for place in range(MANY)], sizes))
+    assert done.chosen == 46
+    assert len(done.told("probe")) == 8
+    assert done.codes() == set()
