@@ -42,6 +42,16 @@ def test_of_two_names_for_one_number_the_first_is_meant_as_programs_show_it() ->
     assert by_number({"root": 0, "pi": 1000, "toor": 0}) == {0: "root", 1000: "pi"}
 
 
+def test_number_0_is_root_whoever_else_has_it() -> None:
+    assert by_number({"eve": 0, "root": 0}) == {0: "root"}
+
+
+def test_files_of_root_are_not_given_to_another_name_of_root() -> None:
+    users = {"eve": 0, "root": 0, "app": 900}
+    assert create_missing(sealed(users, {"app": 900}), machine({"root": 0, "app": 77}, {"app": 900})) == []
+    assert "eve" not in put_right(sealed(users, {}), machine({"root": 0, "eve": 999, "app": 77}, {}), ["/srv"], "/run/x")
+
+
 @pytest.mark.skipif(shutil.which("getent") is None, reason="this host has no getent")
 def test_accounts_are_read_from_a_real_machine() -> None:
     output = subprocess.run(["sh", "-c", ACCOUNTS], capture_output=True, check=True, text=True).stdout
