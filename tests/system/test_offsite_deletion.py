@@ -79,8 +79,9 @@ def content(folder: Path) -> Mapping[str, str]:
 
 
 def attempts(context: Recovering) -> dict[str, bool]:
-    """What was tried on the first of the repositories, and whether it was refused."""
-    told = [event for event in context.journal.events if event["kind"] == "attempt" and event["repository"] == OFFSITE[0]]
+    """What was tried in the account of both repositories, and whether it was refused."""
+    told = [event for event in context.journal.events if event["kind"] == "attempt"]
+    assert {event["repository"] for event in told} <= {" and ".join(OFFSITE)}
     return {event["what"]: event["refused"] for event in told}
 
 
