@@ -43,10 +43,10 @@ def lost_pi(
         session.close(finish=False)
 
 
-def store(system: Sample, home: Path, *, keeper: bool = True) -> OnNetwork:
-    """The off-site store of the sample, as a drill sees it."""
+def store(system: Sample, home: Path, **options: bool) -> OnNetwork:
+    """The off-site store of the sample, as a drill sees it unless told otherwise."""
     return lambda network, labels: {
-        "offsite": address(start_store(system.client, network, labels, home=home, keeper=keeper), network)
+        "offsite": address(start_store(system.client, network, labels, home=home, **options), network)
     }
 
 
@@ -94,6 +94,21 @@ def test_nothing_that_the_pi_stored_off_site_can_be_deleted(system: Sample) -> N
     assert len(tried) == 13
     assert all(tried.values())
     assert content(home / "offsite") == before
+
+
+def test_the_store_that_the_pi_writes_to_keeps_what_was_stored(system: Sample) -> None:
+    home = system.copy("writable")
+    before = content(home / "offsite")
+
+    def beside_the_copies(text: str) -> str:
+        return text.replace("@offsite:/tryout", "@offsite:/restic")
+
+    with lost_pi(system, home, store(system, home, read_only=False), beside_the_copies) as context:
+        try_to_delete(context, OFFSITE, "tryout:offsite")
+        tried = attempts(context)
+    assert all(tried.values())
+    after = content(home / "offsite")
+    assert before.items() < after.items()
 
 
 def test_an_ordinary_account_is_found_deletable(system: Sample) -> None:

@@ -178,6 +178,8 @@ def test_an_account_that_takes_no_backup_is_an_error(told: Tell, answer: Answer)
         (SFTP, "sftp:pi@elsewhere:/restic/tryout"),
         (SFTP, REST),
         (REST, "rest:http://nas:9000/tryout"),
+        (SFTP, SFTP),
+        (SFTP, f"{SFTP}/tryout/"),
         ("offsite-disk", "none"),
     ],
 )
