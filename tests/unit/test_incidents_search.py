@@ -396,3 +396,43 @@ def test_sizes_that_go_up_and_down_cost_one_probe_at_the_most(searched: Search) 
     assert done.chosen == 46
     assert len(done.told("probe")) == 8
     assert done.codes() == set()
+
+
+def _sealed(**more: object) -> dict[str, Answer]:
+    return {r"cat /var/lib/muster/manifest.json": (0, json.dumps(fake._MANIFEST | more))}
+
+
+def test_what_the_owner_accepts_is_not_bad(searched: Search) -> None:
+    accepted = '\n[[accept]]\ncode = "metric-differs"\nreason = "rows are thinned out at night"\nuntil = 2036-12-31\n'
+    done = searched(turned_bad(1, 1), more=SOUND + accepted, answers={"count-rows": (0, "41\n")})
+    assert done.record.case_file.probes[0].good is True
+
+
+def test_without_a_manifest_the_other_questions_tell(searched: Search) -> None:
+    done = searched(turned_bad(5, 8), answers={r"cat /var/lib/muster/manifest.json": (1, "")})
+    assert done.chosen == 4
+    assert {answer.question for answer in done.record.case_file.probes[0].answers} == {"invariant sound", "watermark rows"}
+
+
+def test_backups_of_another_host_are_told_as_ever(searched: Search) -> None:
+    done = searched(turned_bad(1, 1), answers=_sealed(hostname="other-pi"))
+    assert done.codes() == {"manifest-of-another-host"}
+    assert all(machine.gone.is_set() for machine in done.machines)
+
+
+def test_a_machine_is_prepared_from_the_oldest_where_the_newest_cannot_be_read(searched: Search) -> None:
+    done = searched(turned_bad(5, 8), answers={rf"restic .* restore {_id(7)} .*/etc/app": (1, "pack is damaged")})
+    assert done.chosen == 4
+    assert len(done.machines) == 2
+
+
+def test_a_seal_that_is_older_than_its_snapshot_is_bad(searched: Search) -> None:
+    old = (NOW - timedelta(hours=3)).isoformat()
+    (probe,) = searched(turned_bad(1, 1), answers=_sealed(sealed_at=old)).record.case_file.probes
+    assert "older than the snapshot" in probe.reason
+
+
+def test_a_pi_whose_loads_need_no_configuration_is_asked_as_well(searched: Search) -> None:
+    done = searched(turned_bad(5, 8), change=('class = "config"', 'class = "data"'), more=SOUND)
+    assert done.chosen == 4
+    assert any("systemctl start --no-block db.service" in command["command"] for command in done.told("command"))
