@@ -8,7 +8,7 @@ import pytest
 
 from muster.errors import PlanError
 from muster.plan import load
-from muster.session import Options, Session
+from muster.session import LONGEST_NAME, Options, Session, _named
 from tests.fake.machine import FakeMachine, write_plan
 
 
@@ -57,3 +57,11 @@ def test_names_of_the_plan_are_never_taken_for_secrets(tmp_path: Path) -> None:
     one.drill(load(write_plan(tmp_path)), "disk-loss")
     one.redact.add("tiny-pi:hunter22")
     assert one.redact("tiny-pi hunter22") == "tiny-pi [redacted]"
+
+
+def test_two_machines_of_one_run_never_share_a_name() -> None:
+    alike = [f"muster-20260301-120000-abcd-main-a-rather-long-plan-the-cellar-{what}" for what in ("floods", "burns")]
+    short, names = "muster-20260301-120000-abcd-main-tiny-disk-loss", [_named(name) for name in alike]
+    assert _named(short) == short
+    assert len(set(names)) == 2
+    assert all(len(name) <= LONGEST_NAME for name in names)
