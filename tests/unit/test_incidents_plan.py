@@ -40,6 +40,7 @@ def test_each_of_them_is_a_drill_with_a_journal_of_its_own(folder: Folder) -> No
     assert "test_restore_point_is_right[tiny-flood] PASSED" in folder.output
     assert "test_objective_is_met[tiny-theft-rpo-rows] PASSED" in folder.output
     assert names(folder) == ["journal-tiny-flood.jsonl", "journal-tiny-theft.jsonl"]
+    assert folder.line(r"theft: .* \* verified after")
     assert folder.log == ["prepare", "provision", "destroy"] * 2
 
 
