@@ -87,6 +87,9 @@ def test_the_recovery_is_from_the_good_restore_point(tmp_path: Path) -> None:
     assert machines[0].rows == "a" * 64
     assert [probe.good for probe in record.case_file.probes] == [False, True]
     assert {finding.code for finding in record.findings} == set()
+    restores = [command for command in record.commands if " restore " in command.command]
+    listings = [command for command in record.commands if re.search(r"restic .* (snapshots|ls|check)\b", command.command)]
+    assert sum(record.processes.values()) == len(restores) + len(listings)
 
 
 def test_data_loss_is_measured_from_when_it_turned_bad(tmp_path: Path) -> None:
