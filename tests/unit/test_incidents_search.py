@@ -436,3 +436,18 @@ def test_a_pi_whose_loads_need_no_configuration_is_asked_as_well(searched: Searc
     done = searched(turned_bad(5, 8), change=('class = "config"', 'class = "data"'), more=SOUND)
     assert done.chosen == 4
     assert any("systemctl start --no-block db.service" in command["command"] for command in done.told("command"))
+
+
+def test_a_newest_restore_point_that_cannot_be_read_hides_nothing() -> None:
+    history: list[bool | None] = [True] * 20 + [False] * 20 + [True] * 10 + [None]
+    sizes = [1000 + place if good is not False else 500 + place for place, good in enumerate(history)]
+    answers = bisecting.newest_good(len(history), lambda place: history[place], sizes)
+    assert bisecting.best(answers) == 49
+    assert bisecting.returns(answers)
+
+
+def test_what_cannot_be_read_at_all_is_no_good_restore_point(searched: Search) -> None:
+    done = searched(History([True] * 4, damaged=range(4)))
+    assert done.codes() == {"no-good-restore-point"}
+    assert done.error
+    assert "cannot be restored from usb" in done.error.finding.what
