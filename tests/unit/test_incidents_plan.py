@@ -124,3 +124,35 @@ def pytest_drill_copy(plan, folder):
     assert folder.record.verdict == "not proven"
     assert folder.record.incident == "flood"
     assert "provision" not in folder.log
+
+
+def test_one_that_leaves_nothing_is_not_even_made(folder: Folder) -> None:
+    own(folder, '\n[incidents.fire]\nclass = "disk-loss"\nbreaks = "true"\nlost = ["usb", "vault"]\n')
+    folder.machine(more="\ndef pytest_drill_copy(plan, folder):\n    raise AssertionError('copied')\n")
+    assert folder.run("test_incidents.py") == 1
+    assert [finding.code for finding in folder.record.findings] == ["nothing-left"]
+
+
+def test_tests_of_one_drill_stay_together_wherever_they_stand(folder: Folder) -> None:
+    folder.drill(
+        "test_recovery.py",
+        """
+import pytest
+
+flood = pytest.mark.incident("flood", class_="disk-loss")
+
+@flood
+def test_a(drill):
+    drill.reach("provisioned")
+
+def test_b(drill):
+    drill.reach("provisioned")
+
+@flood
+def test_c(drill):
+    drill.conclude()
+""",
+    )
+    assert folder.run("-v") == 0, folder.output
+    assert re.findall(r"::(test_\w)\S* PASSED", folder.output) == ["test_a", "test_c", "test_b"]
+    assert folder.log == ["prepare", "provision", "destroy"] * 2

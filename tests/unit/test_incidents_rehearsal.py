@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from muster.backups.restic import Snapshot
 from muster.errors import RecoveryError
 from muster.faults.bed import Copied
 from muster.faults.rehearsal import INTERVAL, Rehearsed, rehearse
+from muster.faults.workshop import _known
 from muster.incidents import Incident, incident, rehearsal
 from muster.journal import Journal
 from muster.plan import Plan, load
@@ -107,6 +109,18 @@ class TestMakingIt:
         sign = BROKEN - timedelta(days=1)
         assert made(bed, class_="compromise", first_sign=sign).facts["first_sign"] == sign
         assert "first_sign" not in made(bed).facts
+
+
+def test_what_breaks_the_pi_finds_the_newest_dump_of_each_dataset_that_has_dumps(tmp_path: Path) -> None:
+    pattern = tmp_path / "rows-*"
+    for name in ("rows-1", "rows-2"):
+        (tmp_path / name).write_text(name)
+    whole = plan(tmp_path)
+    dumped = whole.data["rows"].model_copy(update={"dumps": str(pattern)})
+    of = whole.model_copy(update={"data": {**whole.data, "rows": dumped}})
+    script = f'{_known(of, BROKEN)}echo "$AT $MANIFEST $DUMP_ROWS ${{DUMP_ETC-none}}"'
+    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert said == [f"{BROKEN.timestamp():.0f}", "/var/lib/muster/manifest.json", str(tmp_path / "rows-2"), "none"]
 
 
 def snapshot(minutes: float, path: str, name: str) -> Snapshot:
