@@ -40,7 +40,7 @@ echo 'SUBSYSTEM=="tty", GROUP="dialout"' > /etc/udev/rules.d/50-tty.rules
 echo 'PasswordAuthentication no' > /etc/ssh/sshd_config.d/00-own.conf
 : > /etc/ld.so.preload
 for name in one two; do printf '#!/bin/sh\\ntrue\\n' > /usr/local/bin/own-$name; chmod 0755 /usr/local/bin/own-$name; done
-cp /usr/bin/true /usr/local/bin/own-three
+cp /usr/bin/true /usr/local/bin/own-three; cp /usr/bin/true /srv/media/own-four
 """
 # Each of it by the path that has to be named; loud ones first, then those that hardly change anything.
 PLANTED = {
@@ -73,6 +73,7 @@ PLANTED = {
     "/usr/local/bin/own-one": "chmod 0777 $F",
     "/usr/local/bin/own-two": "touch -r $F /tmp/then; sed -i s/true/:\\ \\ \\ /  $F; touch -r /tmp/then $F",
     "/usr/local/bin/own-three": "setcap cap_setuid=ep $F",
+    "/srv/media/own-four": "setcap cap_setuid=ep $F",
     "/usr/local/bin/telemetry-selftest": "ln -sfn /usr/local/bin/tsh $F",
     "/home/pi/.bashrc": "echo \"alias sudo='/usr/local/bin/tsh'\" >> $F",
     "/etc/ssh/sshd_config.d/00-own.conf": "rm $F",
@@ -82,7 +83,8 @@ PLANTED = {
 CHANGED = {  # those that a healthy Pi has, too
     "/root/.ssh/authorized_keys", "/etc/ld.so.preload", "/etc/pam.d/common-auth", "/home/pi/.bashrc",
     "/etc/systemd/system/telemetry-recorder.service", "/usr/local/lib/telemetry/telemetry/recorder.py",
-    "/usr/local/bin/own-one", "/usr/local/bin/own-two", "/usr/local/bin/own-three", "/usr/local/bin/telemetry-selftest",
+    "/usr/local/bin/own-one", "/usr/local/bin/own-two", "/usr/local/bin/own-three",
+    "/srv/media/own-four", "/usr/local/bin/telemetry-selftest",
     "/etc/ssh/sshd_config.d/00-own.conf",
 }  # fmt: skip
 PLANT = "\n".join(
@@ -130,7 +132,7 @@ def story(system: Sample) -> Iterator[Story]:
         before = datetime.now(UTC)
         yield Story(system.backed_up("intruder", PLANT, UNDO), good.isoformat(), before)
     finally:
-        pi.run(f"mv /root/plan.toml {own}; : > /etc/ld.so.preload; rm -f /usr/local/bin/own-*")
+        pi.run(f"mv /root/plan.toml {own}; : > /etc/ld.so.preload; rm -f /usr/local/bin/own-* /srv/media/own-four")
 
 
 @contextlib.contextmanager
@@ -160,7 +162,7 @@ def test_everything_that_an_intruder_planted_is_told_by_its_path(system: Sample,
         assert "SHA256:" in found["/root/.ssh/authorized_keys"].evidence
         assert "AAAA" not in json.dumps([each.as_event() for each in record.findings])
         assert "another content" in found["/usr/local/bin/own-two"].what
-        assert "security.capability" in found["/usr/local/bin/own-three"].what
+        assert all("security.capability" in found[path].what for path in ("/usr/local/bin/own-three", "/srv/media/own-four"))
         assert record.steps["compare:usb"].outcome == "failed"
 
 

@@ -98,6 +98,10 @@ PLANTED_THINGS = [
     ("/etc/app/.bashrc", file("alias ll='ls -l'\n"), file("alias ll='ls -l'\n. /etc/app/x\n"), "another content"),
     ("/etc/app/.bashrc", file(""), link("/etc/app/other"), "became a link"),
     ("/etc/app/compose.yaml", link("a.yaml"), link("b.yaml"), "leads to b.yaml, and led to a.yaml"),
+    ("/etc/app/own/hooks/post-merge", file("x"), file("x\ny"), "another content"),
+    ("/etc/app/.config/autostart", Item("dir", 0o755, 0, 0), Item("dir", 0o777, 0, 0), "mode 0777"),
+    ("/etc/app/.config/autostart", Item("dir", 0o755, 0, 0), link("/srv/media"), "became a link"),
+    ("/etc/app/.config/systemd/user/odd\nname", None, file("x"), "added"),
     ("/srv/media/tool", None, file("#!/bin/sh\n", 0o755), "added"),
 ]
 

@@ -10,7 +10,7 @@ import pytest
 
 from muster.errors import HarnessError
 from muster.incidents import laid, shown
-from muster.incidents.acting import acting, compiled_anew, difference
+from muster.incidents.acting import acting, compiled_anew, counting, difference
 from muster.incidents.laid import Item
 from muster.incidents.places import STARTED_WITH, place
 from muster.incidents.signs import signs
@@ -65,6 +65,8 @@ SECRET = "S3cretWordOfTheOwner"  # noqa: S105  # what nothing may show
         ("/etc/mosquitto/passwords", "rule of who may connect"),
         ("/home/pi/.node-red/flows.json", "automation"),
         ("/var/lib/systemd/linger/pi", "unit of systemd"),
+        ("/etc/muster/plan.toml", "command of a backup"),
+        ("/usr/lib/environment.d/x.conf", "environment"),
         ("/etc/mosquitto/mosquitto.conf", "command in a configuration"),
     ],
 )
@@ -107,6 +109,14 @@ def test_scripts_that_a_unit_names_and_what_links_lead_to_act_too() -> None:
 def test_of_the_environment_of_a_unit_only_what_loads_something_counts() -> None:
     assert difference(STARTED_WITH, file("PORT=81"), file("PORT=80")) == []
     assert difference(STARTED_WITH, file("PORT=80\nLD_PRELOAD=/x.so"), file("PORT=80")) == ["was changed"]
+
+
+def test_of_a_plan_only_new_commands_count() -> None:
+    where = place("/etc/muster/plan.toml")
+    assert where is not None
+    then = file('rpo = "1h"\nrun = "count"\n')
+    assert difference(where, file('rpo = "2h"\n'), then) == []
+    assert counting(where, file('rpo = "2h"\nrun = "count; /tmp/x"\n'), then) == ['+ run = "count; /tmp/x"']
 
 
 def test_what_can_be_executed_beside_a_configuration_is_a_program() -> None:
