@@ -338,6 +338,11 @@ class TestClients:
         commands = rehearse().machine.commands
         assert [command for command in commands if "systemctl restart" in command] == ["systemctl restart app.service"]
 
+    def test_what_nobody_uses_starts_nothing_anew(self, rehearse: Rehearse) -> None:
+        rehearsed = rehearse(more=KEYS.replace("/etc/keys/app.key", "/etc/ssh/ssh_host_ed25519_key"))
+        assert rehearsed.findings == []
+        assert not [command for command in rehearsed.machine.commands if "systemctl restart" in command]
+
     def test_one_that_nobody_asks_is_not_proven(self, rehearse: Rehearse) -> None:
         rehearsed = rehearse(more=KEYS + '\n[services.quiet]\nuses = ["keys"]\n')
         assert ("client-not-asked", "quiet") in rehearsed.codes
