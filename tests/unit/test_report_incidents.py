@@ -267,6 +267,16 @@ def test_a_step_that_failed_with_a_cure_is_not_called_none(tmp_path: Path) -> No
     assert "Findings None." in text_of(summary(told(compromise, tmp_path)))
 
 
+def test_an_attempt_that_tells_about_two_repositories_is_counted_once(journal: Told) -> None:
+    journal.drill([node("tryout offsite")])
+    for what in ("delete a pack", "delete the key"):
+        for repository in ("offsite", "vault-offsite"):
+            journal.write("attempt", repository=repository, what=what, refused=True, said="Permission denied")
+    text = text_of(summary(journal.told()))
+    assert "2 attempts with what the lost Pi had, ✓ all refused" in text
+    assert "delete a pack offsite, vault-offsite ✓ refused Permission denied" in text
+
+
 def test_comparing_nothing_is_not_called_equal(journal: Told) -> None:
     journal.drill([node("compare usb")])
     journal.write("compared", what="timers", against="nothing older", looked=0, differing=0)
