@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from images import sample
 from images.sample_pi import replace_key
 from muster.catalogue.rotation import ROTATION
 from muster.drill import Blocked, Drill
 from muster.errors import MusterError
+from muster.incidents import credential
 from muster.plan import load
 from muster.record import Record
 from muster.session import Options, Session, new_run
@@ -131,13 +134,14 @@ def test_every_credential_is_replaced_and_every_client_works(system: Sample) -> 
     assert {name: content(home / name) for name in ("usb", "offsite")} == before
 
 
-def test_rotations_that_do_half_of_it_are_found(system: Sample) -> None:
+def test_rotations_that_do_half_of_it_are_found(system: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
     """One does nothing, one tells the clients alone, one the broker alone; each is told by what it leaves undone."""
 
     def change(text: str) -> str:
         text = text.replace('run = "telemetry-rotate mqtt"\n', NOT_RELOADED).replace("telemetry-rotate host-key", "true")
         return text.replace("[rotate.host-key]\n", RECORDER_FORGOTTEN)
 
+    monkeypatch.setattr(credential, "PATIENCE", 1.0)  # none of these comes right if it is waited for
     home = system.copy("half-rotated")
     with rehearsed(system, home, change, lost=sorted(OFFSITE), rotate=["mqtt", "recorder", "host-key"]) as drill:
         record = drill.record
