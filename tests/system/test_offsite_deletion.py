@@ -15,7 +15,7 @@ from images.sample_pi import STORE, address, replace_key, start_store
 from muster.errors import RecoveryError
 from muster.incidents.account import renew
 from muster.incidents.tryout import try_to_delete
-from muster.machines import images
+from muster.machines import container, images
 from muster.machines.container import OnNetwork
 from muster.plan import load
 from muster.session import ChangeKey, Options, Session, new_run
@@ -96,15 +96,31 @@ def test_nothing_that_the_pi_stored_off_site_can_be_deleted(system: Sample) -> N
     assert content(home / "offsite") == before
 
 
-def test_the_store_that_the_pi_writes_to_keeps_what_was_stored(system: Sample) -> None:
+@pytest.fixture
+def elsewhere(system: Sample) -> Iterator[tuple[str, dict[str, str]]]:
+    """A network that no drill is on, and the labels of what a test puts there."""
+    labels = container.owner_labels(new_run(), "elsewhere")
+    network = system.client.networks.create(labels["muster.run"], driver="bridge", labels=labels)
+    yield str(network.name), labels
+    container.remove_labelled(system.client, labels)
+
+
+def test_a_store_elsewhere_that_the_pi_writes_to_keeps_what_was_stored(
+    system: Sample, elsewhere: tuple[str, dict[str, str]]
+) -> None:
+    network, labels = elsewhere
     home = system.copy("writable")
     before = content(home / "offsite")
+    host = address(start_store(system.client, network, labels, home=home, read_only=False), network)
+    known = home / "secrets" / "known_hosts"
+    known.write_text(known.read_text().replace("offsite", host))
 
     def beside_the_copies(text: str) -> str:
-        return text.replace("@offsite:/tryout", "@offsite:/restic")
+        return text.replace("@offsite:/tryout", "@offsite:/restic").replace("@offsite:", f"@{host}:")
 
-    with lost_pi(system, home, store(system, home, read_only=False), beside_the_copies) as context:
+    with lost_pi(system, home, lambda *_: {}, beside_the_copies) as context:
         try_to_delete(context, OFFSITE, "tryout:offsite")
+        assert context.machine.relays
         tried = attempts(context)
     assert all(tried.values())
     after = content(home / "offsite")
