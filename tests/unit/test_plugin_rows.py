@@ -56,6 +56,7 @@ def test_every_event_is_told_once_and_the_last_one_too(folder: Folder) -> None:
     ("arguments", "passed"),
     [
         (["-k", "tiny-keys"], 1),
+        (["-k", "disk-loss"], ROWS),
         (["-k", "boots"], 1),
         (["test_recovery.py::TestRecovery::test_service_answers[tiny-page]"], 1),
         (["test_recovery.py::TestRecovery::test_nothing_else_is_wrong"], 1),

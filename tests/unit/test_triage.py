@@ -10,6 +10,7 @@ import pytest
 
 from muster.backups.restic import Snapshot
 from muster.findings import Finding
+from muster.incidents import known
 from muster.plan import Plan, load
 from muster.triage import SYMPTOMS, Judgement, Sign, judge
 from muster.triage.judging import Usable
@@ -109,7 +110,13 @@ def test_the_page_names_the_restore_point_the_loss_and_the_next_step(plan: Plan)
     assert "| rows | usb | c3c3c3c3 |" in text
     assert "| 1 h" in text
     assert 'the section "The disk is gone" of the runbook' in text
-    assert "pytest drills/ -k recovery" in text
+    assert "pytest drills/ -k disk-loss" in text
+
+
+def test_there_is_a_drill_of_each_incident_that_triage_can_name(plan: Plan) -> None:
+    drills = "".join(path.read_text() for path in (ROOT / "drills").glob("test_*.py"))
+    for name in known(plan):
+        assert f'pytest.mark.incident("{name}")' in drills
 
 
 def test_what_the_last_exercises_found_is_a_sign() -> None:
