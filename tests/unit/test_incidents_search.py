@@ -282,7 +282,7 @@ def test_a_probe_restores_the_dump_and_the_manifest_alone(searched: Search) -> N
 
 def test_without_an_unload_each_probe_has_a_machine_of_its_own(searched: Search) -> None:
     done = searched(turned_bad(3, 8), change=("no", "change"))
-    assert len(done.machines) == len(done.told("probe")) == 4
+    assert len(done.machines) == len(done.told("probe")) == 7
     assert all(machine.gone.is_set() for machine in done.machines)
     assert done.chosen == 2
 
@@ -353,6 +353,34 @@ def test_a_good_restore_point_after_bad_ones_is_noticed_by_its_size(searched: Se
     assert "known to be good" in done.record.case_file.chose
 
 
+@pytest.mark.parametrize(
+    ("sound", "newest_good"),
+    [
+        ([True, False, True, False], 2),
+        ([True, True, False, True, False, False], 3),
+        ([False, False, False, True, False], 3),
+        ([True] * 4 + [False] * 4 + [True] * 4 + [False] * 4, 11),
+    ],
+)
+def test_a_short_history_that_goes_back_and_forth_is_noticed_without_any_sign(
+    searched: Search,
+    sound: list[bool],
+    newest_good: int,
+) -> None:
+    done = searched(History(sound))
+    assert done.chosen == newest_good
+    assert done.codes() == {"history-not-monotonic"}
+
+
+def test_a_history_that_goes_back_and_forth_in_any_way_is_seen_through_up_to_seven_restore_points() -> None:
+    for count in range(1, 8):
+        for shape in range(2**count):
+            sound = [bool(shape >> place & 1) for place in range(count)]
+            answers = bisecting.newest_good(count, sound.__getitem__)
+            assert bisecting.best(answers) == max((place for place in range(count) if sound[place]), default=None)
+            assert len(answers) <= most_probes(count)
+
+
 def test_sizes_that_only_grow_cost_no_probe(searched: Search) -> None:
     done = searched(History([place < 47 for place in range(MANY)], [1000 + 10 * place for place in range(MANY)]))
     assert len(done.told("probe")) == 7
@@ -372,6 +400,15 @@ def test_a_dataset_that_cannot_be_asked_is_told_beside_those_that_can(searched: 
     assert done.chosen == 46
     assert done.codes() == {"nothing-to-ask"}
     assert "whether media is right" in done.told("finding")[0]["what"]
+
+
+def test_a_dataset_that_answers_nothing_is_not_taken_for_right_beside_one_that_does(searched: Search) -> None:
+    counted = '\n[metrics.media]\ndataset = "media"\nrun = "count-media"\n'  # which no manifest here seals
+    done = searched(turned_bad(3, 3), more=SOUND + counted, datasets=["rows", "media"], answers={"count-media": (0, "7\n")})
+    assert {probe.good for probe in done.record.case_file.probes} == {None}
+    assert done.codes() == {"no-good-restore-point"}
+    assert done.error
+    assert "could be asked of media" in done.error.finding.what
 
 
 @pytest.mark.parametrize("merge", [False, True])
