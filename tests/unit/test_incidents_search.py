@@ -439,6 +439,13 @@ def _sealed(**more: object) -> dict[str, Answer]:
     return {r"cat /var/lib/muster/manifest.json": (0, json.dumps(fake._MANIFEST | more))}
 
 
+def test_a_night_without_new_records_is_not_bad(searched: Search) -> None:
+    quiet = NOW - timedelta(hours=2)
+    answers = {"newest-row": (0, quiet.isoformat())} | _sealed(watermarks={"rows": quiet.isoformat()})
+    done = searched(turned_bad(1, 1), answers=answers)
+    assert done.record.case_file.probes[0].good is True
+
+
 def test_what_the_owner_accepts_is_not_bad(searched: Search) -> None:
     accepted = '\n[[accept]]\ncode = "metric-differs"\nreason = "rows are thinned out at night"\nuntil = 2036-12-31\n'
     done = searched(turned_bad(1, 1), more=SOUND + accepted, answers={"count-rows": (0, "41\n")})
