@@ -57,6 +57,9 @@ class TestWhatLoads:
         on_disk = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8")
         assert on_disk == document(), "run: python -m muster.plan_docs docs/plan.md"
 
+    def test_no_prose_of_the_reference_is_indented_as_code_is(self) -> None:
+        assert not [line for line in document().splitlines() if line.startswith("    ")]
+
     def test_every_key_is_described(self) -> None:
         assert not [line for line in document().splitlines() if line.startswith("| `") and line.split(" | ")[3].strip() == ""]
 
