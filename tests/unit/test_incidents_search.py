@@ -210,7 +210,7 @@ def test_corruption_that_starts_anywhere_is_found_by_seven_probes(searched: Sear
 def test_a_history_without_a_good_restore_point_is_an_error(searched: Search) -> None:
     done = searched(turned_bad(0))
     assert done.codes() == {"no-good-restore-point"}
-    assert len(done.told("probe")) <= 7
+    assert len(done.told("probe")) <= 8  # the oldest once more, with its own configuration
     assert done.error
     assert "Not one of 64 restore points is good" in done.error.finding.what
     assert done.context.chosen == {}
@@ -468,6 +468,28 @@ def test_a_machine_is_prepared_from_the_oldest_where_the_newest_cannot_be_read(s
     done = searched(turned_bad(5, 8), answers={rf"restic .* restore {_id(7)} .*/etc/app": (1, "pack is damaged")})
     assert done.chosen == 4
     assert len(done.machines) == 2
+
+
+def test_programs_that_went_wrong_make_no_restore_point_bad(searched: Search) -> None:
+    made: list[str] = []
+
+    def sound(_command: str) -> Answer:
+        newest = [command for command in made if "/etc/app" in command][-1].split(" restore ")[1].startswith(_id(7))
+        rows = int(made[-1].split(" restore ")[1][:4], 16)
+        return (127, "is-sound: not found") if newest else (0, "0" if rows < 5 else "17")
+
+    def restore(command: str) -> Answer:
+        made.append(command)
+        return 0, ""
+
+    restores = dict.fromkeys((r"restic .* restore \w+ .*rows", r"restic .* restore "), restore)
+    done = searched(turned_bad(5, 8), answers=restores | {"is-sound": sound})
+    assert done.error is None
+    assert done.chosen == 4
+    assert "Programs and configuration of the oldest restore point asked" in done.record.case_file.chose
+    assert done.codes() == set()
+    assert len(done.machines) == 2
+    assert all(machine.gone.is_set() for machine in done.machines)
 
 
 def test_a_seal_that_is_older_than_its_snapshot_is_bad(searched: Search) -> None:
