@@ -229,7 +229,44 @@ def test_a_service_gets_the_time_to_heed_a_new_credential(rehearse: Rehearse, mo
 def test_the_new_one_works_before_the_old_one_is_asked_again(rehearse: Rehearse) -> None:
     commands = rehearse().machine.commands
     order = [found[0] for command in commands if (found := re.findall(r"\n(try-\w+-app|rotate-app)", command))]
-    assert order == ["try-old-app", "rotate-app", "try-new-app", "try-old-app"]
+    assert order == ["try-old-app", "rotate-app", "try-new-app", "try-old-app", "try-new-app", "try-old-app"]
+
+
+def test_a_service_that_starts_anew_in_between_has_refused_nothing(rehearse: Rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credential, "PATIENCE", 0.5)
+    old = iter([(0, ""), (1, "connection refused"), *[(0, "")] * 9999])
+    new = iter([(0, ""), (1, "connection refused"), *[(0, "")] * 9999])
+    rehearsed = rehearse({r"try-old-app": lambda _: next(old), r"try-new-app": lambda _: next(new)})
+    assert rehearsed.codes == [("old-credential-works", "app")]
+
+
+def test_a_service_that_stays_down_after_a_refusal_is_no_proof(rehearse: Rehearse) -> None:
+    new = iter([(0, ""), *[(1, "connection refused")] * 99])
+    assert rehearse({r"try-new-app": lambda _: next(new)}).codes == [("new-credential-refused", "app")]
+
+
+def test_an_old_credential_that_comes_back_with_a_restart_is_found(rehearse: Rehearse) -> None:
+    pi, restarted = FakePi(), []
+
+    def restart(_: str) -> Answer:
+        restarted.append(True)
+        return 0, ""
+
+    def old(_: str) -> Answer:
+        return (1, "refused") if pi.rotated and not restarted else (0, "")
+
+    rehearsed = rehearse({r"systemctl restart": restart, r"try-old-app": old}, pi=pi)
+    assert rehearsed.codes == [("old-credential-works", "app")]
+    assert "works again" in rehearsed.findings[0].what
+
+
+def test_a_rotation_that_another_one_undoes_is_found(rehearse: Rehearse) -> None:
+    pi = FakePi()
+
+    def old(_: str) -> Answer:
+        return (1, "refused") if pi.rotated == {"ca"} else (0, "")
+
+    assert rehearse({r"try-old-ca": old}, more=KEYS + 'after = ["ca"]\n' + CA, pi=pi).codes == [("old-credential-works", "ca")]
 
 
 def test_rights_that_a_rotation_changes_are_found(rehearse: Rehearse) -> None:
@@ -337,6 +374,11 @@ class TestClients:
     def test_only_users_of_what_was_replaced_start_anew(self, rehearse: Rehearse) -> None:
         commands = rehearse().machine.commands
         assert [command for command in commands if "systemctl restart" in command] == ["systemctl restart app.service"]
+
+    def test_what_stands_on_a_user_starts_anew_with_it(self, rehearse: Rehearse) -> None:
+        more = '\n[services.page]\nafter = ["app"]\n'
+        commands = rehearse(more=KEYS + more).machine.commands
+        assert "systemctl restart app.service page.service" in commands
 
     def test_what_nobody_uses_starts_nothing_anew(self, rehearse: Rehearse) -> None:
         rehearsed = rehearse(more=KEYS.replace("/etc/keys/app.key", "/etc/ssh/ssh_host_ed25519_key"))
