@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -148,6 +150,20 @@ def test_what_is_left_has_the_last_word(told: Tell, left: Answers) -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [(1, "Fatal: dial tcp 192.0.2.1:22: connect: connection refused"), (None, ""), (1, "ssh: Could not resolve")],
+)
+@pytest.mark.parametrize("asked", ["snapshots$", "dump ", "check "])
+def test_a_host_that_goes_away_has_lost_nothing(told: Tell, asked: str, answer: Answer) -> None:
+    assert told({rf"restic .* {asked}": answer})[0] == [("offsite-not-tried", "unproven")]
+
+
+def test_what_was_possible_counts_though_the_host_goes_away(told: Tell) -> None:
+    answers: Answers = {r"restic .* snapshots$": (None, ""), r"'rm .*/data/": (0, "")}
+    assert told(answers)[0] == [("offsite-deletable", "error")]
+
+
+@pytest.mark.parametrize(
     "answers",
     [
         {r"\| sftp .*": (255, "nas: Connection closed")},
@@ -202,6 +218,17 @@ class TestRest:
     @pytest.mark.parametrize("answer", [(7, "curl: (7) Failed to connect"), (127, "sh: curl: not found"), (0, "404"), (0, "500")])
     def test_no_answer_is_no_refusal(self, told: Tell, answer: Answer) -> None:
         assert told({r"curl .* DELETE .*/snapshots/": answer}, REST)[0] == [("offsite-not-tried", "unproven")]
+
+    @pytest.mark.parametrize("password", ["plain", 'with "quotes"', "with \\\\ a backslash", "with %s and $HOME"])
+    def test_curl_reads_every_password_as_it_is(self, tmp_path: Path, drilled: Callable[..., Drill], password: str) -> None:
+        drill = drilled(planned(tmp_path, REST, more=f'tryout = "{REST}-tryout"\n'))
+        with suppress(RecoveryError):
+            try_to_delete(drill.context, ["away"], "tryout:away")
+        asked = next(command for command in drill.machine.commands if "DELETE" in command)  # type: ignore[attr-defined]  # FakeMachine's
+        known = {"PATH": "/usr/bin:/bin", "RESTIC_REST_USERNAME": "pi", "RESTIC_REST_PASSWORD": password}
+        said = subprocess.run(["sh", "-c", asked.partition(" | curl ")[0]], env=known, capture_output=True, check=True, text=True)
+        value = said.stdout.removeprefix('user = "pi:').removesuffix('"\n')
+        assert re.sub(r"\\(.)", r"\1", value) == password
 
     def test_no_password_stands_in_a_command(self, tmp_path: Path, drilled: Callable[..., Drill]) -> None:
         further = 'environment = { RESTIC_REST_PASSWORD = { file = "password" } }\n'
