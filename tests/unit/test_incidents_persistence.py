@@ -213,6 +213,8 @@ def test_what_was_not_read_to_its_end_is_no_pass(compared: Compared) -> None:
 MACHINES = [
     ({"accounts": "root:x:0:0::/root:/bin/sh\neve:x:0:0::/:/bin/sh\n"}, "account eve", "root under another name"),
     ({"accounts": "root:x:0:0::/root:/bin/sh\neve:x:999:0::/:/bin/bash\n"}, "account eve", "can log in"),
+    ({"accounts": "root:x:0:0::/root:/bin/sh\neve:x:999:0::/:\n"}, "account eve", "can log in"),
+    ({"accounts": "root:x:0:0::/root:/bin/sh\neve:x:999:0::/:/srv/false\n"}, "account eve", "can log in"),
     ({"passwords": "root L\npi NP\n"}, "account pi", "needs no password"),
     ({"privileged": "4755 root:root /usr/bin/sudo\n4755 root:root /usr/bin/x\n"}, "/usr/bin/x", "4755 root:root"),
     ({"capable": "/usr/bin/y cap_setuid=ep\n"}, "/usr/bin/y", "cap_setuid"),

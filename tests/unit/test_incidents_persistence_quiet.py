@@ -59,6 +59,8 @@ QUIET = [
     ("/etc/telemetry/helper.py", file("1"), file("2")),
     ("/etc/shadow", file("pi:!:1::::::\n"), file("pi:$y$j9T$abc:1::::::\n")),
     ("/etc/passwd", file("app:x:900:900::/:/usr/sbin/nologin\n"), file("app:x:900:900::/:/bin/sh\n")),
+    ("/etc/passwd", file(""), file("app:x:900:900::/:\n")),
+    ("/etc/passwd", file(""), file("app:x:900:900::/:/srv/nologin\n")),
     ("/etc/group", file("sudo:x:27:pi\n"), file("sudo:x:27:pi,app\n")),
 ]
 
