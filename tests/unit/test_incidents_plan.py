@@ -99,6 +99,36 @@ def test_one_that_means_nothing_is_one_sentence_and_no_pass(folder: Folder, mark
     assert folder.log == []
 
 
+@pytest.mark.parametrize("word", ["lost_at", "name", "wanted", "repositories"])
+def test_what_a_marker_cannot_say_is_one_sentence(folder: Folder, word: str) -> None:
+    text = f'import pytest\n\n@pytest.mark.incident("site-loss", {word}="a")\ndef test_it(drill):\n    drill.conclude()\n'
+    folder.drill("test_recovery.py", text)
+    assert folder.run() == 2
+    assert f"The incident site-loss: {word} cannot be said with the marker incident" in folder.output
+    assert "TypeError" not in folder.output
+
+
+def test_one_that_two_tests_describe_differently_is_not_drilled_as_one_of_them_alone(folder: Folder) -> None:
+    folder.drill(
+        "test_recovery.py",
+        """
+import pytest
+
+@pytest.mark.incident("disk-loss")
+def test_one(drill):
+    drill.conclude()
+
+@pytest.mark.incident("disk-loss", about="Somebody took it")
+def test_other(drill):
+    drill.conclude()
+""",
+    )
+    assert folder.run() == 1
+    assert "Two tests of this run describe the incident disk-loss in different words" in folder.output
+    assert Outcomes(folder.output)["passed"] == 1
+    assert "Traceback" not in folder.output
+
+
 @pytest.mark.parametrize("row", ["", ", smoke"])
 def test_a_marker_that_names_none_is_one_sentence(folder: Folder, row: str) -> None:
     folder.drill(
