@@ -123,6 +123,14 @@ def test_a_new_key_that_reads_nothing_is_found(drilled: Callable[..., Drill]) ->
     assert proofs == [True, True, False]
 
 
+def test_a_host_that_goes_away_has_refused_no_new_key(drilled: Callable[..., Drill]) -> None:
+    host = Host((255, "nas: Connection refused"))
+    gone: Answers = {r"restic .* snapshots$": (1, "Fatal: subprocess ssh: connect to host nas port 22: Connection refused")}
+    found, proofs = renewed(drilled(host.answers | gone, KEY), host)
+    assert {*found} == {("account-not-rotated", "unproven", "away0")}
+    assert proofs == [True, None, None]
+
+
 @pytest.mark.parametrize(
     "answers",
     [
