@@ -9,6 +9,7 @@ import pytest
 
 from images.sample_pi import as_root
 from muster.machines import container, engine
+from muster.session import new_run
 from tests.system import breaking
 from tests.system.breaking import Sample
 
@@ -30,3 +31,12 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     finally:
         if os.getuid():  # what containers wrote is root's, and pytest could not remove it
             as_root(client, folder, ["sh", "-c", "rm -rf ./*"])
+
+
+@pytest.fixture
+def elsewhere(system: Sample) -> Iterator[tuple[str, dict[str, str]]]:
+    """A network that no drill is on, and the labels of what a test puts there."""
+    labels = container.owner_labels(new_run(), "elsewhere")
+    network = system.client.networks.create(labels["muster.run"], driver="bridge", labels=labels)
+    yield str(network.name), labels
+    container.remove_labelled(system.client, labels)

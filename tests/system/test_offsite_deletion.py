@@ -15,7 +15,7 @@ from images.sample_pi import STORE, address, replace_key, start_store
 from muster.errors import RecoveryError
 from muster.incidents.account import renew
 from muster.incidents.tryout import try_to_delete
-from muster.machines import container, images
+from muster.machines import images
 from muster.machines.container import OnNetwork
 from muster.plan import load
 from muster.session import ChangeKey, Options, Session, new_run
@@ -94,15 +94,6 @@ def test_nothing_that_the_pi_stored_off_site_can_be_deleted(system: Sample) -> N
     assert len(tried) == 13
     assert all(tried.values())
     assert content(home / "offsite") == before
-
-
-@pytest.fixture
-def elsewhere(system: Sample) -> Iterator[tuple[str, dict[str, str]]]:
-    """A network that no drill is on, and the labels of what a test puts there."""
-    labels = container.owner_labels(new_run(), "elsewhere")
-    network = system.client.networks.create(labels["muster.run"], driver="bridge", labels=labels)
-    yield str(network.name), labels
-    container.remove_labelled(system.client, labels)
 
 
 def test_a_store_elsewhere_that_the_pi_writes_to_keeps_what_was_stored(

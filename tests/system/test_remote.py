@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from images import sample
-from muster.machines import container, images
-from muster.session import new_run
+from images.sample_pi import address
+from muster.machines import images
 from tests.system.breaking import Sample, told
 from tests.system.running import lost_at
 
 OFFSITE = ("offsite", "vault-offsite")
-
-
-@pytest.fixture
-def elsewhere(system: Sample) -> Iterator[tuple[str, dict[str, str]]]:
-    """A network that no drill is on, and the labels of what a test puts there."""
-    labels = container.owner_labels(new_run(), "elsewhere")
-    network = system.client.networks.create(labels["muster.run"], driver="bridge", labels=labels)
-    yield str(network.name), labels
-    container.remove_labelled(system.client, labels)
-
-
-def address(server: Any, network: str) -> str:  # noqa: ANN401  # a container of docker-py
-    server.reload()
-    return str(server.attrs["NetworkSettings"]["Networks"][network]["IPAddress"])
 
 
 def lost(home: Path) -> datetime:
@@ -80,6 +63,7 @@ def serve(system: Sample, folder: Path, network: str, labels: dict[str, str]) ->
     )
     up = served.exec_run("timeout 20 sh -c 'until nc -z 127.0.0.1 8000; do sleep 0.1; done'")
     assert up.exit_code == 0, served.logs()
+    served.reload()
     return served
 
 
