@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from muster.backups.manifest import parse
 from muster.checks.unasked import unasked
 from muster.drill import Blocked, Drill
 from muster.errors import MusterError
@@ -51,6 +52,22 @@ def told(record: Record) -> list[tuple[str, str]]:
 
 def ago(**how: float) -> str:
     return (NOW - timedelta(**how)).isoformat()
+
+
+@pytest.mark.parametrize(("about", "verdict"), [('service = "app"', "not proven"), ('dataset = "rows"', "failed")])
+def test_a_metric_of_no_dataset_is_no_word_on_what_was_merged(tmp_path: Path, about: str, verdict: str) -> None:
+    path = write_plan(tmp_path)
+    path.write_text(f"{path.read_text()}\n[metrics.all]\nrun = 'count-all'\n{about}\n")
+    sealed = _MANIFEST | {"metrics": {"rows": "42", "all": "42"}}
+    machine = FakeMachine({"count-all": (0, "50\n"), r"cat /var/lib/muster/manifest.json": (0, json.dumps(sealed))})
+    incident = Incident("corruption", NOW + timedelta(minutes=5))
+    drill = Drill(load(path), incident, machine, Journal(tmp_path / "journal.jsonl"), "run", say=lambda _: None)
+    drill.context.manifests["media"] = parse(json.dumps(sealed))
+    with suppress(MusterError, Blocked):
+        drill.conclude()
+    drill.close()
+    assert drill.record.verdict == verdict
+    assert "50" in drill.record.steps["metric:all"].reason
 
 
 class TestInvariants:
