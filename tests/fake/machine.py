@@ -268,6 +268,7 @@ _HEALTHY: Mapping[str, Answer | Callable[[str], Answer]] = {
     r"count-rows": (0, "42\n"),
     r"newest-row": (0, NOW.isoformat()),
     r"^hostname$": (0, "tiny-pi\n"),
+    r"^systemctl is-active [^-]\S*$": (0, "active\n"),
     r"is-enabled": (0, "enabled\n.\nenabled\n.\nenabled\n.\n"),
     r"systemctl show -p ActiveState,NRestarts": (0, "ActiveState=active\nNRestarts=0\nResult=success\n"),
     r"os-release": (0, "ID=debian\nVERSION_CODENAME=trixie\n"),
