@@ -100,6 +100,13 @@ sed -i -e /^eve:/d -e /^mallory:/d /etc/passwd /etc/shadow; sed -i -e s/mallory/
 tar --xattrs --xattrs-include='*' -xpPf /root/before.tar; rm /root/before.tar
 """
 
+# The living Pi is everybody's: it is left as it was found.
+KEEP = f"ls -d {SAVED} 2>/dev/null | tar --xattrs --xattrs-include='*' -cpPf /root/found.tar -T -"
+GIVE_BACK = f"""
+rm -rf {SAVED} /srv/media/own-four
+tar --xattrs --xattrs-include='*' -xpPf /root/found.tar; rm /root/found.tar; systemctl daemon-reload
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Story:
@@ -122,7 +129,7 @@ def _widened(text: str) -> str:
 def story(system: Sample) -> Iterator[Story]:
     """Two backups of a healthy Pi whose plan holds more, and one after somebody was there."""
     pi, own = system.living, "/etc/muster/plan.toml"
-    plan = pi.run(f"cp -a {own} /root/plan.toml; cat {own}")
+    plan = pi.run(f"{KEEP}; cp -a {own} /root/plan.toml; cat {own}")
     try:
         pi.run(f"cat > {own} <<'END'\n{_widened(plan)}\nEND\n{HEALTHY}")
         with breaking.ticking(pi):
@@ -132,7 +139,7 @@ def story(system: Sample) -> Iterator[Story]:
         before = datetime.now(UTC)
         yield Story(system.backed_up("intruder", PLANT, UNDO), good.isoformat(), before)
     finally:
-        pi.run(f"mv /root/plan.toml {own}; : > /etc/ld.so.preload; rm -f /usr/local/bin/own-* /srv/media/own-four")
+        pi.run(f"mv /root/plan.toml {own}; {GIVE_BACK}")
 
 
 @contextlib.contextmanager
