@@ -148,6 +148,9 @@ class FakeMachine:
     description = "fake (trixie)"
     relays: Mapping[str, str] = {}  # a protocol's read-only property
     by_hand: Mapping[str, str] = {"enter": "fake enter tiny", "remove": "fake remove tiny"}
+    boots = False
+    pace = 1.0
+    limits: Mapping[str, str] = {}
     prepared: Mapping[str, tuple[float, str]] = {"packages installed": (30.0, "2026-03-01T09:00:00+00:00")}
 
     def prepare(self, say: Callable[[str], None]) -> None:
@@ -160,6 +163,9 @@ class FakeMachine:
         self._note("provision")
         if self.hang == "provision":
             self._hang()
+
+    def reboot(self) -> None:
+        self._note("reboot")
 
     def destroy(self) -> None:
         if self.impatience:
