@@ -358,7 +358,7 @@ class TestClients:
     def test_one_that_does_not_come_up_again_is_found(self, rehearse: Rehearse) -> None:
         pi = FakePi()
         down = self._after(pi, (0, ""), (91, ""))
-        rehearsed = rehearse({r"^until systemctl is-active -q app.service": down}, pi=pi)
+        rehearsed = rehearse({r"^read [^\n]*\nuntil systemctl is-active -q app.service": down}, pi=pi)
         assert ("rotation-locks-out", "app") in rehearsed.codes
         assert "does not come up with the new credentials" in rehearsed.said("rotation-locks-out").what
 
