@@ -4,30 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-from muster.plugin.workers import scope
 from tests.fake.folder import Outcomes
 
 if TYPE_CHECKING:
     from tests.fake.folder import Folder
-
-
-@pytest.mark.parametrize(
-    ("nodeid", "together"),
-    [
-        ("t.py::C::test_a[pi]", "drill of pi"),
-        ("t.py::C::test_b[pi-etc]", "drill of pi"),
-        ("u.py::test_c[x-pi-etc]", "drill of pi"),
-        ("t.py::test_d[pi-two]", "drill of pi"),
-        ("t.py::test_e[nas-rto-web]", "drill of nas"),
-        ("t.py::test_f[pie]", "t.py::test_f[pie]"),
-        ("t.py::test_g", "t.py::test_g"),
-        ("pi/pi.py::pi", "pi/pi.py::pi"),
-    ],
-)
-def test_tests_of_one_plan_stay_together_and_no_others(nodeid: str, together: str) -> None:
-    assert scope(nodeid, ["nas", "pi", "pi-two"]) == together
 
 
 def test_each_plan_is_one_recovery_however_many_files_drill_it(folder: Folder) -> None:
