@@ -277,6 +277,7 @@ _HEALTHY: Mapping[str, Answer | Callable[[str], Answer]] = {
     r"^systemctl is-active [^-]\S*$": (0, "active\n"),
     r"is-enabled": (0, "enabled\n.\nenabled\n.\nenabled\n.\n"),
     r"systemctl show -p ActiveState,NRestarts": (0, "ActiveState=active\nNRestarts=0\nResult=success\n"),
+    r"^date -u \+%s$": lambda _: (0, f"{datetime.now(UTC).timestamp():.0f}\n"),
     r"os-release": (0, "ID=debian\nVERSION_CODENAME=trixie\n"),
     r"uname -s": (0, "Linux\n"),
 }
