@@ -239,7 +239,7 @@ class TestBucket:
         assert now[0] - began == pytest.approx(2.0, abs=0.1)
 
 
-class TestOtherMachines:
+class TestVirtualMachines:
     def test_a_virtual_machine_has_no_more_cpus_than_its_host(self) -> None:
         assert [throttle.virtual_cpus(BOARDS["pi4"], host) for host in (1, 2, 16)] == [1, 2, 4]
 
@@ -252,11 +252,6 @@ class TestOtherMachines:
     def test_emulation_is_never_told_as_the_speed_of_the_board(self) -> None:
         said = throttle.virtual(BOARDS["pi4"], "tcg", 2, outside=False)
         assert "2 of 4 CPUs, not limited: emulated" in said["CPU"]
-
-    def test_spare_hardware_is_called_no_board(self) -> None:
-        said = throttle.spare(BOARDS["pi4"])
-        assert "board" not in said
-        assert "not limited" in said["hardware"]
 
 
 class TestReport:
