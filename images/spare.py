@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "fixtures"))  # an uninstalled clone works as well
@@ -53,6 +53,22 @@ class Keys:
         self.config.write_text(f"Host {name}\n" + "".join(f"    {line}\n" for line in lines))
 
 
+class _Runs(Protocol):
+    def __call__(self, command: str, *, check: bool = True) -> str: ...
+
+
+def settle(run: _Runs, keys: Keys, password: str = "") -> None:
+    """Set a clean machine up as its owner does: the user pi with a key and sudo (which asks for a `password` if it has one)."""
+    run(f"echo 'pi ALL=(ALL) {'ALL' if password else 'NOPASSWD: ALL'}' > /etc/sudoers.d/010_pi")
+    if password:
+        run(f"echo 'pi:{password}' | chpasswd")
+    else:
+        run("usermod -p '*' pi")
+    run(f"install -d -o pi -m 0700 /home/pi/.ssh; echo '{keys.ours.public}' > /home/pi/.ssh/authorized_keys")
+    run(f"umask 077; rm -f /etc/ssh/ssh_host_*; echo '{keys.theirs.private}' > /etc/ssh/ssh_host_ed25519_key")
+    run("ssh-keygen -y -f /etc/ssh/ssh_host_ed25519_key > /etc/ssh/ssh_host_ed25519_key.pub; systemctl restart ssh")
+
+
 @dataclass(slots=True)
 class SpareContainer:
     """One such container, on a network of its own with a way out; as a context manager it is removed on exit."""
@@ -61,6 +77,7 @@ class SpareContainer:
     keys: Keys
     password: str = ""  # what sudo asks for; nothing if empty
     release: str = "trixie"
+    packages: tuple[str, ...] = ()  # what was installed on it before
     labels: dict[str, str] = field(default_factory=dict)
     _machine: Any = None
 
@@ -84,6 +101,8 @@ class SpareContainer:
     def start(self) -> None:
         """Start it, and wait until it has booted."""
         image = images.clean(self.client, self.release)
+        if self.packages:
+            image = images.with_packages(self.client, self.release, self.packages)
         name = f"muster-spare-{secrets.token_hex(4)}"
         self.labels = container.owner_labels(name, "spare")
         self.client.networks.create(name, driver="bridge", labels=self.labels)
@@ -102,13 +121,7 @@ class SpareContainer:
         )
         self._machine.start()
         self.run(BOOTED)
-        sudo = "ALL" if self.password else "NOPASSWD: ALL"
-        self.run(f"echo 'pi ALL=(ALL) {sudo}' > /etc/sudoers.d/010_pi; echo 'pi:{self.password or '*'}' | chpasswd -e")
-        if self.password:
-            self.run(f"echo 'pi:{self.password}' | chpasswd")
-        self.run(f"install -d -o pi -m 0700 /home/pi/.ssh; echo '{self.keys.ours.public}' > /home/pi/.ssh/authorized_keys")
-        self.run(f"umask 077; rm -f /etc/ssh/ssh_host_*; echo '{self.keys.theirs.private}' > /etc/ssh/ssh_host_ed25519_key")
-        self.run("ssh-keygen -y -f /etc/ssh/ssh_host_ed25519_key > /etc/ssh/ssh_host_ed25519_key.pub; systemctl restart ssh")
+        settle(self.run, self.keys, self.password)
         self.keys.write(self.address)
 
     def run(self, command: str, *, check: bool = True) -> str:
