@@ -244,13 +244,12 @@ class TestVirtualMachines:
         assert [throttle.virtual_cpus(BOARDS["pi4"], host) for host in (1, 2, 16)] == [1, 2, 4]
 
     def test_its_drive_is_the_card(self) -> None:
-        card = throttle.virtual_card(BOARDS["pi4"], "card")
-        assert card["id"] == "card"
-        assert card["bps"] == card["iops"] == 0  # QEMU refuses a total beside its parts
-        assert (card["bps_rd"], card["iops_wr"]) == (43_730_000, 1_200)
+        assert throttle.virtual_drive(BOARDS["pi4"]) == (
+            "throttling.bps-read=43730000,throttling.bps-write=36300000,throttling.iops-read=3200,throttling.iops-write=1200"
+        )
 
     def test_emulation_is_never_told_as_the_speed_of_the_board(self) -> None:
-        said = throttle.virtual(BOARDS["pi4"], "tcg", 2, outside=False)
+        said = throttle.virtual(BOARDS["pi4"], "TCG", 2, outside=False)
         assert "2 of 4 CPUs, not limited: emulated" in said["CPU"]
 
 
