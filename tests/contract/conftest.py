@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import contextlib
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from muster.machines import container, engine
-from muster.machines.container import Container
-from muster.machines.machine import Machine, Mount
-from muster.session import new_run
+from muster.machines.machine import Machine
+from tests.contract import subjects
+from tests.contract.subjects import Subject
+
+Making = Callable[[str], contextlib.AbstractContextManager[Subject]]
 
 
 @pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("shared")
-    (folder / "file").write_text("from the host")
-    return folder
+def making(tmp_path_factory: pytest.TempPathFactory) -> Making:
+    """Makes a machine of a kind, which sees a folder with a file in it."""
+    shared = tmp_path_factory.mktemp("shared")
+    (shared / "file").write_text("from the host")
+    return lambda kind: subjects.made(kind, shared, tmp_path_factory.mktemp(kind))
 
 
-@pytest.fixture(scope="session", params=["container"])
-def machine(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Machine]:
-    run = new_run()
-    made = Container(
-        release="trixie",
-        packages=(),
-        hostname="contract-pi",
-        name=f"muster-{run}-contract",
-        labels=container.owner_labels(run, request.param),
-        mounts=[Mount(shared_folder, "/mnt/shared")],
-    )
-    made.prepare(print)
-    try:
-        made.provision()
+@pytest.fixture(scope="session", params=subjects.KINDS)
+def subject(request: pytest.FixtureRequest, making: Making) -> Iterator[Subject]:
+    """One machine of each kind, for all tests that leave it as it was."""
+    with making(request.param) as made:
         yield made
-    finally:
-        made.destroy()
-    assert not container.remove_labelled(engine.connect(), made.labels), "destroy left something behind"
+
+
+@pytest.fixture
+def machine(subject: Subject) -> Machine:
+    return subject.machine
