@@ -54,6 +54,12 @@ def free() -> Iterator[Container]:
     yield from provisioned(None, "free")
 
 
+def limited(machine: Container, what: str) -> None:
+    """Leave out what this host cannot limit: the report of a drill says so, too."""
+    if "not limited" in machine.limits[what]:
+        pytest.skip(f"{what}: {machine.limits[what]}")
+
+
 def run(machine: Container, command: str) -> Result:
     return machine.run(command, timeout=MINUTE)
 
@@ -80,11 +86,17 @@ def halts(machine: Container) -> int:
 
 
 def test_the_cpu_does_what_the_board_does(held: Container, free: Container) -> None:
-    assert cpus(held) < 1.3 * SHARE
-    assert halts(held) > halts(free) == 0
+    limited(held, "CPU")
+    slower, faster = cpus(held), cpus(free)
+    assert slower < 1.3 * SHARE
+    assert halts(free) == 0
+    if faster < 1.5 * SHARE:
+        pytest.skip(f"this host is so busy that a machine without a limit gets {faster:.2f} CPUs, too")
+    assert halts(held) > 0
 
 
 def test_programs_that_need_more_memory_than_the_board_has_are_killed(held: Container, free: Container) -> None:
+    limited(held, "memory")
     command = "head -c 400M /dev/zero | tail | wc -c"  # one endless line, which tail has to keep
     assert run(free, command).out.strip() == str(400 << 20)
     assert run(held, command).out.strip() != str(400 << 20)
@@ -100,22 +112,24 @@ def test_programs_that_need_more_memory_than_the_board_has_are_killed(held: Cont
     ids=["written", "synced", "written in small pieces"],
 )
 def test_writing_takes_as_long_as_on_the_card(held: Container, free: Container, arguments: str, limit: int) -> None:
-    limited, unlimited = rate(held, arguments), rate(free, arguments)
-    assert limited < 1.5 * limit
-    assert unlimited > 2 * limited
+    limited(held, "SD card")
+    slower, faster = rate(held, arguments), rate(free, arguments)
+    assert slower < 1.5 * limit
+    assert faster > 2 * slower
 
 
 @pytest.mark.parametrize(("size", "limit"), [("bs=1M count=12", CARD.read), ("bs=4k count=80", 4096 * CARD.reads)])
 def test_reading_takes_as_long_as_from_the_card(held: Container, free: Container, size: str, limit: int) -> None:
+    limited(held, "SD card")
     for machine in (held, free):
         assert run(machine, "test -s /var/tmp/read || dd if=/dev/zero of=/var/tmp/read bs=1M count=12 conv=fsync").ok
-    limited, unlimited = (rate(each, f"if=/var/tmp/read of=/dev/null {size} iflag=direct") for each in (held, free))
-    assert limited < 1.5 * limit
-    assert unlimited > 2 * limited
+    slower, faster = (rate(each, f"if=/var/tmp/read of=/dev/null {size} iflag=direct") for each in (held, free))
+    assert slower < 1.5 * limit
+    assert faster > 2 * slower
 
 
 def test_the_report_says_of_each_limit_how_it_applies(held: Container, free: Container) -> None:
-    assert [what for what in held.limits if "held to" in held.limits[what]] == ["CPU", "memory", "SD card"]
+    assert all("held to" in held.limits[what] or "not limited: " in held.limits[what] for what in ("CPU", "memory", "SD card"))
     assert "nothing to limit" in held.limits["network"]
     assert free.limits == {}
 
@@ -165,5 +179,5 @@ def _drain(connection: socket.socket) -> None:
 
 
 def test_all_that_is_reached_on_other_hosts_shares_the_boards_network(source: Endpoint) -> None:
-    limited, unlimited = fetched(source, 1_000_000), fetched(source, None)
-    assert limited > 3 * unlimited
+    slower, faster = fetched(source, 1_000_000), fetched(source, None)
+    assert slower > 3 * faster
