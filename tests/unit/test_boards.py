@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +15,7 @@ from muster.errors import EngineError, PlanError
 from muster.machines import disk, held, speed, throttle
 from muster.machines.boards import BOARDS, Board
 from muster.machines.bucket import Bucket
+from muster.machines.qemu.command import Body
 from muster.plan import load
 from muster.plan.model import BoardName
 from muster.report.closing import verdict
@@ -240,17 +242,27 @@ class TestBucket:
 
 
 class TestVirtualMachines:
-    def test_a_virtual_machine_has_no_more_cpus_than_its_host(self) -> None:
-        assert [throttle.virtual_cpus(BOARDS["pi4"], host) for host in (1, 2, 16)] == [1, 2, 4]
+    @pytest.mark.parametrize(("host", "cores"), [(1, 1), (2, 2), (16, 4)])
+    def test_they_have_no_more_cpus_than_their_host(self, monkeypatch: pytest.MonkeyPatch, host: int, cores: int) -> None:
+        monkeypatch.setattr(os, "cpu_count", lambda: host)
+        assert throttle.body(BOARDS["pi4"]).cores == cores
 
-    def test_its_drive_is_the_card(self) -> None:
-        assert throttle.virtual_drive(BOARDS["pi4"]) == (
+    def test_they_have_the_memory_of_the_board_or_of_a_smaller_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert throttle.body(BOARDS["pi-zero-2"]).memory == 512
+        monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 1 << 18, "SC_PAGE_SIZE": 4096}.__getitem__)
+        small = throttle.body(BOARDS["pi5"])
+        assert small.memory == 1024
+        assert "it has 1024 MB, as much as this host" in throttle.limits(BOARDS["pi5"], small, "KVM", outside=True)["memory"]
+
+    def test_their_drive_is_the_card(self) -> None:
+        assert throttle.body(BOARDS["pi4"]).drive == (
             "throttling.bps-read=43730000,throttling.bps-write=36300000,throttling.iops-read=3200,throttling.iops-write=1200"
         )
 
     def test_emulation_is_never_told_as_the_speed_of_the_board(self) -> None:
-        said = throttle.virtual(BOARDS["pi4"], "TCG", 2, outside=False)
+        said = throttle.limits(BOARDS["pi4"], Body(cores=2, memory=4096), "TCG", outside=False)
         assert "2 of 4 CPUs, not limited: emulated" in said["CPU"]
+        assert said["memory"] == "4 GB: held to it"
 
 
 class TestReport:
