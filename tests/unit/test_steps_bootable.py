@@ -230,6 +230,10 @@ def test_a_look_that_was_cut_short_proves_nothing(tmp_path: Path) -> None:
         bootable.check(_recovering(machine, tmp_path, ALL), "bootable")
 
 
+def test_boot_files_that_did_not_come_back_are_the_new_card_s_own(check: Check) -> None:
+    assert check(back=("/etc/fstab",), cmdline="root=PARTUUID=bbbb2222-02", modules="", firmware="config.txt") == []
+
+
 class TestWithoutADisk:
     """A container has no disk to compare with: only what restored files say of themselves is judged."""
 
@@ -240,6 +244,9 @@ class TestWithoutADisk:
             ("boot-disk-named", "/boot/firmware/cmdline.txt"),
         ]
         assert {finding.severity for finding in told} == {"warning"}
+
+    def test_the_container_s_own_boot_files_name_no_disk(self, check: Check) -> None:
+        assert check(boots=False, fstab="", cmdline="root=PARTUUID=00000000-02", versions={}) == []
 
     def test_settings_alone_are_no_fault(self, check: Check) -> None:
         told = check(boots=False, back=("/boot/firmware/config.txt",), firmware="config.txt", cmdline="", fstab="", free="")
