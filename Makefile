@@ -5,13 +5,16 @@ BIN := .venv/bin
 STAGE := images/stage.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill prove test lint format docs lock clean
+.PHONY: help setup vm drill prove test lint format docs lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 setup: .venv/installed  ## Install what is missing: engine, mmdebstrap, .venv
 	@$(STAGE) --quiet "preparing this host" images/host.sh
+
+vm: setup  ## Also install what drills on virtual Pis need: QEMU
+	@$(STAGE) --quiet "preparing this host for virtual machines" images/host.sh vm
 
 .venv/installed: requirements-dev.lock pyproject.toml
 	@images/host.sh python
@@ -28,7 +31,7 @@ prove: setup  ## Break copies of the sample, one fault at a time, show which che
 	@$(STAGE) "the faults" $(BIN)/pytest drills/ --drill-prove -n 2
 	@cp "$$(ls -t reports/*/faults.md | head -n 1)" docs/faults.md
 
-test: setup lint  ## Lint, types, layers, and all tests: unit, contract, system
+test: vm lint  ## Lint, types, layers, and all tests: unit, contract, system
 	@$(STAGE) "unit tests" $(BIN)/pytest -q -n 2 tests/unit
 	@$(STAGE) "contract and system tests" $(BIN)/pytest -v --durations=10 tests/contract tests/system
 
@@ -50,6 +53,7 @@ lock: .venv/installed  ## Pin the newest versions that pyproject.toml allows
 	@$(BIN)/pip install -q --upgrade --upgrade-strategy eager -e . --group dev
 	@$(BIN)/pip freeze --exclude-editable | grep -v ' @ ' > requirements-dev.lock
 
-clean:  ## Remove everything that was made here: images, the sample, reports, .venv
+clean:  ## Remove everything that was made here: images, virtual disks, the sample, reports, .venv
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -c 'from muster.machines import engine, images; images.remove_all(engine.connect())' || true
+	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/muster/vm"
 	@rm -rf .venv .sample .cache reports/*/ reports/index.html

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Make this host able to run drills: the Debian packages that are missing, and a container engine that answers.
 # Says in one sentence what it needs when it cannot. Does nothing, at once, when everything is there.
-# `host.sh python` asks for no more than a Python that can make a virtual environment.
+# `host.sh python` asks for no more than a Python that can make a virtual environment; `host.sh vm` for what virtual Pis need
+# on top of all else: QEMU for both architectures, and the programs that read their disks.
 set -eu
 
 PATH=$PATH:/usr/sbin:/sbin  # where the engine and iptables are, which a user's own path leaves out
@@ -49,6 +50,8 @@ if [ "${1:-}" = python ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || install_missing python3-venv
     exit 0
 fi
+
+if [ "${1:-}" = vm ]; then packages="$packages qemu-system-arm qemu-system-x86 qemu-utils ipxe-qemu mtools"; fi
 
 missing=""
 for package in $packages; do
