@@ -85,7 +85,7 @@ def _take(server: socket.socket) -> None:
 
 
 def reaches(spare: SpareContainer, address: str, port: int) -> bool:
-    return spare.run(f"nc -z -w 2 {address} {port} && echo open", check=False) == "open"
+    return spare.run(f"nc -z -w 5 {address} {port} && echo open", check=False).endswith("open")
 
 
 def gateway(spare: SpareContainer) -> str:
