@@ -42,6 +42,11 @@ def test_the_kernel_line_keeps_what_the_disk_says_and_ends_with_our_console() ->
     assert line.startswith("console=ttyAMA0,115200 console=tty1 root=PARTUUID=0badc0de-02 ")
     assert line.endswith(" console=ttyAMA0")
     assert "serial0" not in line
+    assert "muster.modules" not in line
+
+
+def test_modules_are_lent_where_the_kernel_on_the_disk_is_another() -> None:
+    assert " muster.modules " in firmware.line(LINE, "ttyAMA0", lend=True)
 
 
 @pytest.mark.skipif(not (shutil.which("qemu-img") and shutil.which("mcopy")), reason="QEMU's and DOS's tools are not installed")
