@@ -16,6 +16,7 @@ _SSH = """\
 for argument; do host=$command; command=$argument; done
 echo "$@" >> {here}/ssh.log
 [ ! -e {here}/$host/unplugged ] || {{ echo "ssh: connect to host $host port 22: No route to host" >&2; exit 255; }}
+cd {here}/$host  # where ssh begins
 exec sh -c "exec $command"
 """
 _CONFTEST = """\
@@ -66,10 +67,13 @@ class Hosts:
         """Every command line of ssh."""
         return (self._here / "ssh.log").read_text()
 
-    def make(self, name: str, *plans: str, hanging: str = "", hang: str = "app-load") -> Host:
-        """One more host, whose checkout has these plans."""
-        host = Host(self._here / name)
-        host.path.mkdir()
+    def make(self, name: str, *plans: str, checkout: str = ".", hanging: str = "", hang: str = "app-load") -> Host:
+        """One more host, whose checkout, seen from the home that ssh begins in, has these plans and a .venv."""
+        host = Host(self._here / name / checkout)
+        (host.path / ".venv" / "bin").mkdir(parents=True)
+        python = host.path / ".venv" / "bin" / "python"
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        python.chmod(0o755)
         for plan in plans:
             write_plan(host.path, plan, f"plans/{plan}.toml")
         (host.path / "pytest.ini").write_text("[pytest]\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,13 +12,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import execnet
 import pytest
 
+from muster.facts import PacksRead
 from muster.journal import read
+from muster.plugin import fleet, workers
 from muster.plugin.wire import Listener
 from muster.record import Record, fold
-from tests.fake.folder import Folder, Outcomes
+from tests.fake.folder import ROOT, Folder, Outcomes
 from tests.fake.hosts import Host, Hosts
 
 PATIENCE = 30.0
@@ -119,6 +126,17 @@ def test_journals_of_other_hosts_are_all_here_and_nothing_is_copied_there(folder
     assert not folder.log, "it was drilled on this host"
     assert not list(attic.path.glob("*pytest/")), "xdist copied this host's pytest over the checkout"
     assert "ServerAliveInterval" in hosts.typed
+
+
+def test_the_command_of_the_guide_spreads_plans_over_two_hosts(folder: Folder, hosts: Hosts) -> None:
+    folder.plan("nas")
+    there = [hosts.make(name, "tiny", "nas", checkout="my-drills") for name in ("nas", "workshop")]
+    guide = (ROOT / "docs" / "fleet.md").read_text()
+    (command,) = [block for block in re.findall(r"```console\n(.*?)```", guide, re.DOTALL) if "--tx" in block]
+    words = shlex.split(command.replace("$ cd my-drills\n$ pytest", "").replace("\\\n", ""))
+    assert folder.run(*words, subprocess=True) == 0, folder.output
+    assert [len(host.journals) for host in there] == [1, 1]
+    assert [record.verdict for record in records(folder).values()] == ["recovered", "recovered"]
 
 
 @pytest.mark.usefixtures("hosts")
@@ -240,6 +258,20 @@ def test_a_journal_from_another_host_is_written_nowhere_else(tmp_path: Path) -> 
     channel.hear(("fact", "../../journal-pi.jsonl", "{}"))
     assert [path.name for path in tmp_path.rglob("*.jsonl")] == ["journal-pi.jsonl"]
     assert (tmp_path / "run" / "journal-pi.jsonl").is_file()
+
+
+def test_a_worker_elsewhere_learns_what_was_read_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {"usb": [PacksRead("usb", 1, 4, "2026-03-01T09:00:00+00:00")]}
+    monkeypatch.setattr(fleet, "packs_read", lambda _out, plan: before if plan == "tiny" else {})
+    drilling: Any = SimpleNamespace(config=None, folder=tmp_path / "run", plans=[SimpleNamespace(name="tiny")])
+    told = {}
+    for host in ("attic", None):
+        gateway = SimpleNamespace(spec=SimpleNamespace(ssh=host), newchannel=_Channel, id="gw0")
+        node = SimpleNamespace(gateway=gateway, workerinput={})
+        fleet.Fleet(drilling).pytest_configure_node(node)
+        told[host] = node.workerinput
+    assert workers.read_elsewhere(execnet.loads(execnet.dumps(told["attic"]["drill_read"]))["tiny"]) == before
+    assert "drill_read" not in told[None]
 
 
 def _hanging(plan: str, here: Path) -> str:
