@@ -232,6 +232,10 @@ class _Channel:
         self.hear = hear
 
 
+class _Node(SimpleNamespace):
+    __hash__ = object.__hash__  # as xdist's own
+
+
 @pytest.mark.parametrize(("sent", "lost"), [(2, ""), (3, "misses facts of gw0 on attic")])
 def test_a_fact_that_did_not_arrive_is_missed(tmp_path: Path, sent: int, lost: str) -> None:
     channel = _Channel()
@@ -267,7 +271,7 @@ def test_a_worker_elsewhere_learns_what_was_read_before(tmp_path: Path, monkeypa
     told = {}
     for host in ("attic", None):
         gateway = SimpleNamespace(spec=SimpleNamespace(ssh=host), newchannel=_Channel, id="gw0")
-        node = SimpleNamespace(gateway=gateway, workerinput={})
+        node = _Node(gateway=gateway, workerinput={})
         fleet.Fleet(drilling).pytest_configure_node(node)
         told[host] = node.workerinput
     assert workers.read_elsewhere(execnet.loads(execnet.dumps(told["attic"]["drill_read"]))["tiny"]) == before
