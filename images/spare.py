@@ -65,6 +65,7 @@ def settle(run: _Runs, keys: Keys, password: str = "") -> None:
     else:
         run("usermod -p '*' pi")
     run(f"install -d -o pi -m 0700 /home/pi/.ssh; echo '{keys.ours.public}' > /home/pi/.ssh/authorized_keys")
+    run("install -o pi -g pi -m 0644 /dev/null /home/pi/.sudo_as_admin_successful")  # what the first sudo leaves
     run(f"umask 077; rm -f /etc/ssh/ssh_host_*; echo '{keys.theirs.private}' > /etc/ssh/ssh_host_ed25519_key")
     run("ssh-keygen -y -f /etc/ssh/ssh_host_ed25519_key > /etc/ssh/ssh_host_ed25519_key.pub; systemctl restart ssh")
 

@@ -96,7 +96,7 @@ class SpareVm:
         boot = Boot(made.kernel, made.initrd, firmware.line(found.line, by.console), files)
         command = [*machine(by, Body(memory=768), folder / "disk.qcow2", Memory(), folder / CONSOLE, port), *boot.arguments]
         ports = f"hostfwd=tcp:{self.address}:{PORT}-:22,hostfwd=tcp:{self.address}:{door.PORT}-:{door.PORT}"
-        return Qemu(NAME, folder, [f"user,id=pi,{ports}" if word == "user,id=pi,restrict=on" else word for word in command])
+        return Qemu(NAME, folder, [f"user,id=pi,{ports}" if word.startswith("user,id=pi,") else word for word in command])
 
     def _keep_on(self, made: disk.Disk, by: emulator.Emulator, port: int) -> None:
         """A machine that reboots starts again; QEMU ends instead."""
