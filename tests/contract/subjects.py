@@ -17,11 +17,13 @@ from muster.machines.spare import Spare
 from muster.machines.sparing.production import Production
 from muster.machines.ssh import hosts
 from muster.machines.ssh.remote import Remote
+from muster.machines.vm import Vm
 from muster.machines.wanted import Wanted
 from muster.plan.model import MachineSpec
 from muster.session import new_run
 
 TEN = timedelta(seconds=10)
+NOTICED = 30  # seconds within which a machine that is gone has to be noticed
 HOSTNAME = "contract-pi"
 SHARED = "/mnt/shared"
 
@@ -30,12 +32,14 @@ SHARED = "/mnt/shared"
 class Subject:
     """A machine under contract.
 
-    `kill` ends it from outside, as a power cut does; `remote` is the connection that it is reached over, if there is one.
+    `kill` ends it from outside, as a power cut does, and `mend` is what has to be done after that before it can be destroyed;
+    `remote` is the connection that it is reached over, if there is one.
     """
 
     machine: Machine
     kill: Callable[[], None]
     remote: Callable[[], Remote | None] = lambda: None
+    mend: Callable[[], None] = lambda: None
 
 
 def run(machine: Machine, command: str, *, timeout: timedelta = TEN, **arguments: Any) -> Result:  # noqa: ANN401  # what `run` takes
@@ -72,8 +76,6 @@ def _container(asked: Wanted, _folder: Path) -> Iterator[Subject]:
 
 @contextlib.contextmanager
 def _vm(asked: Wanted, _folder: Path) -> Iterator[Subject]:
-    from muster.machines.vm import Vm  # noqa: PLC0415  # made last
-
     machine = Vm(asked)
 
     def kill() -> None:
@@ -90,7 +92,7 @@ def _ssh(asked: Wanted, folder: Path) -> Iterator[Subject]:
         host = hosts.named(NAME, spare.keys.config)
         production = Production("production-pi", (), (), ())
         machine = Spare(asked, production, host, NAME)
-        yield Subject(machine, spare.unplug, lambda: machine._door)
+        yield Subject(machine, spare.unplug, lambda: machine._door, spare.plug_in)
 
 
 _KINDS = {"container": _container, "vm": _vm, "ssh": _ssh}

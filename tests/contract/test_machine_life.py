@@ -1,4 +1,4 @@
-"""Every kind of machine lives as a Pi does: units, a clock, a reboot; and what becomes of a command if it is cut off or dies."""
+"""Every kind of machine lives as a Pi does: units, a clock, a reboot; and what becomes of a command that is cut off."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from datetime import timedelta
 
 import pytest
 
-from muster.errors import HarnessError, Stopped, Unreachable
+from muster.errors import Unreachable
 from muster.machines.machine import Machine
 from muster.machines.ssh.remote import Remote
-from tests.contract.conftest import Making
-from tests.contract.subjects import HOSTNAME, KINDS, SHARED, TEN, Subject, run
+from tests.contract.subjects import HOSTNAME, NOTICED, SHARED, TEN, Subject, run
 
 HOUR = timedelta(hours=1)
-NOTICED = 30  # seconds within which a machine that is gone has to be noticed
 
 
 class TestUnits:
@@ -102,31 +100,3 @@ class TestCut:
     def test_one_that_is_cut_there_too(self, machine: Machine, remote: Remote) -> None:
         self.cut_under(machine, "kill -9 $(pgrep -f '^sshd.*root')", remote)
         self.whole_again(machine)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_machine_that_is_switched_off_is_no_result_of_a_command(making: Making, kind: str) -> None:
-    with making(kind) as subject, ThreadPoolExecutor(1) as pool:
-        machine, begun = subject.machine, threading.Event()
-        running = pool.submit(machine.run, "echo begun; exec sleep 1000", timeout=HOUR, on_line=lambda _line: begun.set())
-        assert begun.wait(TEN.total_seconds() * machine.pace)
-        subject.kill()
-        with pytest.raises(HarnessError, match=r"(muster-\S+|spare-pi)") as raised:
-            running.result(NOTICED)
-        assert not isinstance(raised.value, Stopped)
-        with pytest.raises(HarnessError):
-            run(machine, "true")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_machine_that_is_destroyed_stops_its_commands(making: Making, kind: str) -> None:
-    with making(kind) as subject, ThreadPoolExecutor(1) as pool:
-        machine, begun = subject.machine, threading.Event()
-        running = pool.submit(machine.run, "echo begun; exec sleep 1000", timeout=HOUR, on_line=lambda _line: begun.set())
-        assert begun.wait(TEN.total_seconds() * machine.pace)
-        machine.destroy()
-        with pytest.raises(Stopped):
-            running.result(NOTICED)
-        with pytest.raises(Stopped):
-            run(machine, "true")
-        machine.destroy()
