@@ -21,6 +21,7 @@ import pytest
 from muster.facts import PacksRead
 from muster.journal import read
 from muster.plugin import fleet, workers
+from muster.plugin.scheduling import DrillScheduling
 from muster.plugin.wire import Listener
 from muster.record import Record, fold
 from tests.fake.folder import ROOT, Folder, Outcomes
@@ -262,6 +263,27 @@ def test_a_journal_from_another_host_is_written_nowhere_else(tmp_path: Path) -> 
     channel.hear(("fact", "../../journal-pi.jsonl", "{}"))
     assert [path.name for path in tmp_path.rglob("*.jsonl")] == ["journal-pi.jsonl"]
     assert (tmp_path / "run" / "journal-pi.jsonl").is_file()
+
+
+def scheduling(machine: str) -> DrillScheduling:
+    option = SimpleNamespace(dist="load", drill_machine=machine)
+    config: Any = SimpleNamespace(option=option, getvalue=lambda _: ["popen"])
+    return DrillScheduling(config, SimpleNamespace(loadscopesched=None), lambda nodeid: nodeid.partition(":")[0])
+
+
+@pytest.mark.parametrize(("machine", "apart"), [("ssh", 1), ("vm", 2)])
+def test_drills_on_one_spare_machine_are_never_at_the_same_time(machine: str, apart: int) -> None:
+    scheduler = scheduling(machine)
+    assert len({scheduler._split_scope(nodeid) for nodeid in ("pi:a", "nas:a", "nas:b")}) == apart
+    assert scheduler._split_scope(":other") == ":other"
+
+
+def test_what_no_worker_is_left_for_is_told_rather_than_waited_for() -> None:
+    scheduler, node = scheduling("container"), _Node()
+    scheduler.workqueue["drills of nas"] = {"nas:a": False, "nas:b": False}
+    scheduler.do_without(node)
+    assert scheduler.left == {"nas:a": node, "nas:b": node}
+    assert scheduler.tests_finished
 
 
 def test_a_worker_elsewhere_learns_what_was_read_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
