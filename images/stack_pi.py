@@ -73,9 +73,9 @@ class StackPi:
             raise StackError(f"`{command}` failed on the stack's Pi: {(done.err or done.out).strip()[-800:]}")
         return done.out
 
-    def backup(self, options: str = "") -> None:
+    def backup(self, environment: str = "") -> None:
         """Back the Pi up, and let whoever runs this read what that made."""
-        self.run(f"stack-backup {options} && chown -R {os.getuid()}:{os.getgid()} /mnt/usb /mnt/vault")
+        self.run(f"{environment} stack-backup && chown -R {os.getuid()}:{os.getgid()} /mnt/usb /mnt/vault")
 
 
 def _image(client: docker.DockerClient) -> images.Image:

@@ -48,7 +48,7 @@ SEALED = {
 }
 MOUNTS = f"volume\t{VOLUME}\t999:999\t7\nbind\t/srv/media/www\t33:33\t\nbind\t/var/run/docker.sock\t0:110\t\nthere\t{VOLUME}\n"
 UP = "web|running||0|0|unless-stopped|T|c1|\n"
-STATES, IMAGES, ASKED = r"^ids=", r"docker image inspect -f '\{\{range", r"DockerRootDir"
+STATES, IMAGES, ASKED = r"^ids=", r"^found=\$\(docker image inspect", r"DockerRootDir"
 
 Found = Callable[..., list[Finding]]
 
@@ -217,7 +217,7 @@ def test_a_machine_without_compose_proves_nothing(drilled: Callable[..., Record]
 
 
 def test_an_engine_that_does_not_answer_proves_nothing(drilled: Callable[..., Record]) -> None:
-    record = drilled({IMAGES: (1, "Cannot connect to the Docker daemon")})
+    record = drilled({ASKED: (1, "Cannot connect to the Docker daemon")})
     assert record.verdict == "not proven"
     assert "Cannot connect" in record.steps["start:web"].reason
 
