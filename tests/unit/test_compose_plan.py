@@ -10,6 +10,7 @@ import pytest
 from muster.errors import PlanError
 from muster.machines import nesting
 from muster.plan import Plan, build
+from muster.steps import serve
 from muster.steps.compose import project
 
 PLAN: dict[str, Any] = {
@@ -112,3 +113,11 @@ class TestContainersInContainers:
         assert nesting.refusal("iptables: Permission denied").endswith(
             "(iptables: Permission denied): drill with --drill-machine vm."
         )
+
+
+def test_containers_are_made_anew_where_a_unit_would_be_restarted() -> None:
+    both = plan(services=PLAN["services"] | {"web": {}, "own": PLAN["services"]["stack"] | {"unit": "own.service"}})
+    script = serve.restarting(both, ["web", "own", "stack"])
+    assert script.startswith("systemctl restart web.service own.service; (")
+    assert "docker.service" not in script  # that would bring containers back with the variables that they were made with
+    assert "--force-recreate" in script
