@@ -70,7 +70,7 @@ class Folder:
         """Run pytest; its exit status. What it printed is in `output`."""
         typed = ["-p", "no:cacheprovider", *arguments]
         if subprocess:
-            done = self.pytester.run(sys.executable, "-m", "pytest", *typed, timeout=60)
+            done = self.pytester.run(sys.executable, "-m", "pytest", *typed, timeout=180)
         else:
             done = self.pytester.runpytest_inprocess(*typed, no_reraise_ctrlc=True)
         self.output = f"{done.stdout}\n{done.stderr}"

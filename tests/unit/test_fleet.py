@@ -27,7 +27,7 @@ from muster.record import Record, fold
 from tests.fake.folder import ROOT, Folder, Outcomes
 from tests.fake.hosts import Host, Hosts
 
-PATIENCE = 30.0
+PATIENCE = 60.0  # seconds; a busy host starts a pytest in ten
 _MEET = """
 import time
 from pathlib import Path
@@ -38,7 +38,7 @@ def pytest_drill_machine(plan, labels):
 
     def meet(command):
         (here / f"{{plan.name}}.here").touch()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(list(here.glob("*.here"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         return (0, "") if time.monotonic() < deadline else (1, "nobody came")
@@ -78,7 +78,7 @@ def running(folder: Folder, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(command, cwd=folder.path, text=True, **pipes) as process:  # type: ignore[call-overload]
         try:
             yield process
-            folder.output, _ = process.communicate(timeout=2 * PATIENCE)
+            folder.output, _ = process.communicate(timeout=3 * PATIENCE)
         finally:
             process.kill()
 
