@@ -89,3 +89,32 @@ def test_a_container_that_is_up_for_an_instant_each_time_is_down(living: StackPi
     finding = found(record, "container-restarts", "stack", "sensor")
     assert "exit status 3" in finding.what
     assert "/secrets/key" in finding.evidence
+
+
+class TestOnAVirtualMachine:
+    """An arm64 Pi with a kernel of its own, and containers of that architecture, which the Pi beside it only makes."""
+
+    @pytest.fixture(scope="class")
+    def elsewhere(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackPi]:
+        client = engine.connect()
+        folder = tmp_path_factory.mktemp("arm64")
+        labels = container.owner_labels(new_run(), "stack-arm64")
+        try:
+            with StackPi(client, folder / "living", labels, "arm64") as pi:
+                pi.backup()
+                yield pi
+        finally:
+            container.remove_labelled(client, labels)
+
+    def test_a_stack_comes_back_after_a_real_boot(self, elsewhere: StackPi, tmp_path: Path) -> None:
+        record = recover(elsewhere.home, tmp_path, Choice("vm", "arm64"))
+        assert record.verdict == "recovered", told(record)
+        assert record.steps["boot"].outcome == "done", told(record)
+
+    def test_an_image_of_another_computer_is_named(self, elsewhere: StackPi, tmp_path: Path) -> None:
+        elsewhere.run("docker import --platform linux/arm64 /usr/share/stack/amd64/root.tar stack/base:1")
+        elsewhere.backup()
+        record = recover(elsewhere.home, tmp_path, Choice("vm", "arm64"))
+        assert record.verdict == "failed", told(record)
+        assert "exec format error" in found(record, "image-of-another-architecture", "stack").what
+        found(record, "image-differs", "stack")
