@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import platform
 import socket
@@ -36,7 +35,7 @@ class TestWake:
         assert who.authorized in script
         assert who.server.private.strip() in script
         assert "127.0.0.1\toffsite" in script
-        assert "hostname my-pi\n" in script
+        assert "echo my-pi >/proc/sys/kernel/hostname\n" in script
 
     def test_two_machines_share_neither_id_nor_random_numbers(self) -> None:
         one, other = identity(), identity()
@@ -56,7 +55,7 @@ class TestWake:
 
     def test_a_guest_that_says_what_went_wrong_is_quoted(self) -> None:
         with pytest.raises(HarnessError, match="did not wake up: date: no such clock"):
-            self.answered(b"date: no such clock \n")
+            self.answered(b"date: no such clock\n")
 
     def test_a_guest_that_says_nothing_does_not_keep_us(self) -> None:
         ours, _theirs = socket.socketpair()
@@ -72,28 +71,32 @@ class TestWake:
     def test_a_guest_is_told_the_time_once_it_is_there_and_then_who_it_is(self) -> None:
         who = identity()
         before = time.time()
-        called, now, told = self.answered(b"awake \n", who)
-        assert called == b"who?"
+        called, told = self.answered(b"awake\n", who)
+        now, size = told.partition(b"\n")[0].split()
+        script = told.partition(b"\n")[2]
+        assert called == b"who?\n"
         assert before <= float(now) < time.time() + 1
-        assert who.machine_id in base64.b64decode(told).decode()
+        assert len(script) == int(size)
+        assert who.machine_id in script.decode()
 
     def answered(self, answer: bytes, who: Identity | None = None) -> list[bytes]:
-        """The lines that a guest was sent that answers so in the end."""
+        """What a guest was sent, before and after it said that it is there; it answers so in the end."""
         ours, theirs = socket.socketpair()
-        lines: list[bytes] = []
+        sent: list[bytes] = []
 
         def guest() -> None:
             said = theirs.makefile("rb")
-            lines.append(said.readline().strip())
+            sent.append(said.readline())
             theirs.sendall(b"here\n")
-            lines.extend(said.readline().strip() for _ in range(2))
+            line = said.readline()
+            sent.append(line + said.read(int(line.split()[1])))
             theirs.sendall(answer)
 
         thread = threading.Thread(target=guest, daemon=True)
         thread.start()
         wake.wake(ours, who or identity(), SOON)
         thread.join(10)
-        return lines
+        return sent
 
 
 class TestEmulator:
