@@ -139,6 +139,7 @@ def test_no_value_of_a_variable_is_in_the_journal(drilled: Callable[..., Record]
          "compose-unreadable", "error", "db.env not found"),
         ({r"systemctl start docker": (1, "Job failed")}, "unit-failed", "error", "has no containers"),
         ({r"docker compose up": (1, "port is already allocated")}, "stack-not-started", "error", "port"),
+        (stack(containers={}), "stack-not-sealed", "unproven", "cannot be told"),
         ({STATES: (0, "web|running||0|0|no|T|c1|\n")}, "container-not-restarted", "error", "web of web would not come back"),
         ({STATES: (0, "web|running||0|0||T|c1|\n")}, "container-not-restarted", "error", "web of web would not come back"),
     ],
