@@ -236,7 +236,9 @@ def test_a_machine_that_cannot_be_told_to_reboot_proves_nothing(drilled: Drillin
 class TestUnitsThatTimeThemselves:
     """A unit's own time to start is multiplied by the machine's pace, now and over the reboot."""
 
-    SHOWN: ClassVar = {r"TimeoutStartUSec": (0, "1min 30s\ninfinity\n20s\n")}
+    SHOWN: ClassVar = {
+        r"Timeout\(Start\)": (0, "== db.service\nType=notify\n== app.service\nType=oneshot\n== web.service\nTimeoutStartSec=20\n")
+    }
 
     def _drop_ins(self, done: Drilled) -> list[str]:
         return [command for command in done.machine.commands if "50-muster-pace.conf" in command]
