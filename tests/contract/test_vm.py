@@ -108,7 +108,7 @@ class TestWaking:
         assert [run(made, "hostname; cat /etc/hostname").out for made in (vm, other)] == ["shared-pi\n" * 2, "other-pi\n" * 2]
 
     def test_what_a_machine_shows_on_its_own_port_is_its_own_key(self, vm: Vm) -> None:
-        shown = run(vm, "ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null | cut -d' ' -f2-3").out
+        shown = run(vm, "ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null | grep -v '^#' | cut -d' ' -f2-3").out
         assert shown.strip() == " ".join(run(vm, "cat /etc/ssh/ssh_host_ed25519_key.pub").out.split()[:2])
 
     def test_a_machine_that_slept_knows_the_time(self, other: Vm) -> None:
@@ -183,6 +183,7 @@ class TestNoWayOut:
     def test_neither_this_host_nor_any_name_is_reached(self, vm: Vm) -> None:
         with socket.create_server(("0.0.0.0", 0)) as server:  # noqa: S104  # all that it could be reached by
             port = server.getsockname()[1]
+            assert open_port(port)
             for address in ("10.0.2.2", "10.0.2.3", "192.0.2.1"):
                 assert not run(vm, f"timeout 5 bash -c '</dev/tcp/{address}/{port}' 2>/dev/null").ok
         assert not run(vm, "timeout 10 getent hosts anything.invalid").ok
