@@ -47,6 +47,7 @@ SEALED = {
     "owners": {VOLUME: "999:999", "/srv/media/www": "33:33", "/var/run/docker.sock": "0:998"},
 }
 MOUNTS = f"volume\t{VOLUME}\t999:999\t7\nbind\t/srv/media/www\t33:33\t\nbind\t/var/run/docker.sock\t0:110\t\nthere\t{VOLUME}\n"
+RENAMED = MOUNTS.replace("999:999\t7\n", "\t-\n").replace("there\tmedia", "there\tpi")
 UP = "web|running||0|0|unless-stopped|T|c1|\n"
 STATES, IMAGES, ASKED = r"^ids=", r"^found=\$\(docker image inspect", r"DockerRootDir"
 
@@ -126,7 +127,7 @@ def test_no_value_of_a_variable_is_in_the_journal(drilled: Callable[..., Record]
         ),
         ({IMAGES: (0, "app/web:1\tsha256:aa sha256:cc \n")}, "image-differs", "error", "another app/web:1"),
         ({ASKED: (0, MOUNTS.replace("\t7\n", "\t0\n"))}, "volume-empty", "error", f"{VOLUME} of web had files"),
-        ({ASKED: (0, MOUNTS.replace("999:999\t7\n", "\t-\n").replace("there\tmedia", "there\tpi"))},
+        ({ASKED: (0, RENAMED), **stack(volumes={"pi_photos": 7})},
          "volume-under-another-name", "error", "what came back is pi_photos"),
         ({ASKED: (0, MOUNTS.replace("33:33", ""))}, "bind-mount-missing", "error", "/srv/media/www, which is not there"),
         ({ASKED: (0, MOUNTS.replace("33:33", "0:0"))}, "mount-owner-differs", "error", "belongs to 0:0, and belonged to 33:33"),
@@ -209,6 +210,11 @@ def test_a_variable_that_is_blank_on_the_pi_as_well_is_no_finding(found: Found) 
 
 def test_a_volume_that_was_empty_on_the_pi_may_be_empty_again(found: Found) -> None:
     assert found({ASKED: (0, MOUNTS.replace("999:999\t7\n", "\t-\n")), **stack(volumes={VOLUME: 0})}) == []
+
+
+def test_a_volume_of_another_stack_may_be_called_alike(found: Found) -> None:
+    gone = MOUNTS.replace("999:999\t7\n", "\t-\n") + "there\tother_photos\n"
+    assert found({ASKED: (0, gone), **stack(volumes={VOLUME: 0})}) == []
 
 
 def test_a_machine_without_compose_proves_nothing(drilled: Callable[..., Record]) -> None:
