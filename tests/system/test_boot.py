@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -166,7 +166,8 @@ def test_a_pi_whose_files_name_the_lost_card_boots_from_the_new_one_once_they_ar
     assert "/boot/firmware" in pi.run("findmnt -rno TARGET -t vfat")
 
 
-def test_what_was_right_by_hand_alone_is_named_after_the_reboot(pi: Pi) -> None:
+def test_what_was_right_by_hand_alone_is_named_after_the_reboot(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reboot, "HEED", timedelta(seconds=1))  # none of it comes right if it is waited for
     pi.services(FOLLOWER)  # it does not say what it waits for
     pi.run("systemctl disable -q light")
     found = pi.found(reboot.reboot, "boot")
