@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -11,18 +12,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from muster.errors import HarnessError, NotBooted, Stopped
-from muster.machines import container, engine
+from muster.machines import container, engine, images
 from muster.machines.machine import Result
 from muster.machines.qemu import places, running, saved
 from muster.machines.qemu.command import Body
+from muster.machines.relay import Endpoint
 from muster.machines.vm import Vm
 from muster.machines.wanted import Wanted
 from muster.plan.model import MachineSpec
@@ -89,7 +90,7 @@ def vm() -> Iterator[Vm]:
         made.destroy()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Rebooted:
     """A machine that was booted again: who it was before, and how long it took to wake it and to boot it, in seconds."""
 
@@ -206,6 +207,28 @@ class TestNoWayOut:
             for address in ("10.0.2.2", "10.0.2.3", "192.0.2.1"):
                 assert not run(vm, f"timeout 5 bash -c '</dev/tcp/{address}/{port}' 2>/dev/null").ok
         assert not run(vm, "timeout 10 getent hosts anything.invalid").ok
+
+    def test_a_stand_in_for_another_host_is_reached_and_leaves_with_the_machine(self) -> None:
+        client = engine.connect()
+        answers = "while :; do echo hello | nc -l -N -p 9000; done"
+
+        def on_network(network: str, labels: Mapping[str, str]) -> Mapping[str, str]:
+            made = client.containers.run(
+                images.clean(client).tag, ["sh", "-c", answers], network=network, labels=dict(labels), detach=True
+            )
+            made.reload()
+            return {"offsite": made.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]}
+
+        asked = dataclasses.replace(fresh("led").wanted, outside=[Endpoint("offsite", 9000)], on_network=on_network)
+        led = Vm(asked, ARCHITECTURE)  # type: ignore[arg-type]
+        led.prepare(print)
+        try:
+            led.provision()
+            port = led.relays["offsite:9000"].rpartition(":")[2]
+            assert run(led, f"nc -d offsite {port}").out == "hello\n"
+        finally:
+            led.destroy()
+        assert container.remove_labelled(client, asked.labels) == []
 
 
 class TestTheEnd:
