@@ -104,6 +104,17 @@ class TestGone:
         with pytest.raises(Unreachable, match="was cut while a command ran"):
             remote.run("true", timeout=SOON)
 
+    def test_a_cut_that_is_noticed_late_is_no_timeout(self, peer: Peer, remote: Remote) -> None:
+        late = threading.Event()
+
+        def answer(_command: str, channel: paramiko.Channel) -> None:
+            late.wait(0.2)  # longer than the command may take
+            channel.close()
+
+        peer.answer = answer
+        with pytest.raises(Unreachable, match="was cut while a command ran"):
+            remote.run("true", timeout=timedelta(seconds=0.1))
+
     def test_a_command_that_the_far_side_does_not_end_is_not_waited_for(self, peer: Peer, remote: Remote) -> None:
         peer.answer = nothing
         with pytest.raises(HarnessError, match=r"spare .* did not end a command that was over its 0\.1 s"):
