@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
@@ -92,32 +92,34 @@ class TestLayout:
         assert disk.clean(MachineSpec(), ARCHITECTURE, connect=refused) == clean
 
 
+@pytest.fixture(scope="module")
+def download(self, clean: disk.Disk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnImage]:
+    """An image like those that are published, with a release's first boot still to come."""
+    path = tmp_path_factory.mktemp("download") / "raspios.img"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(disk, "MEGABYTES", SMALL)
+        small = disk.clean(MachineSpec(), clean.architecture)
+    shutil.copyfile(small.path, path)
+    packed = path.with_suffix(".img.xz")
+    subprocess.run(["xz", "-0", "-T", "0", path], check=True)
+    with packed.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    yield OwnImage(path=packed, sha256=digest)
+    shutil.rmtree(small.path.parent)
+
+
+@pytest.fixture(scope="module")
+def own(self, download: OwnImage, client: docker.DockerClient) -> Iterator[disk.Disk]:
+    made = disk.clean(MachineSpec(image=download, packages=("tree",)), ARCHITECTURE)
+    yield made
+    shutil.rmtree(made.path.parent)
+    for image in client.images.list():
+        for tag in image.tags:
+            if f":{download.sha256[:12]}" in tag:
+                client.images.remove(tag)
+
+
 class TestOwnImage:
-    @pytest.fixture(scope="class")
-    def download(self, clean: disk.Disk, tmp_path_factory: pytest.TempPathFactory) -> OwnImage:
-        """An image like those that are published, with a release's first boot still to come."""
-        path = tmp_path_factory.mktemp("download") / "raspios.img"
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(disk, "MEGABYTES", SMALL)
-            small = disk.clean(MachineSpec(), clean.architecture)
-        shutil.copyfile(small.path, path)
-        packed = path.with_suffix(".img.xz")
-        subprocess.run(["xz", "-0", "-T", "0", path], check=True)
-        with packed.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        yield OwnImage(path=packed, sha256=digest)
-        shutil.rmtree(small.path.parent)
-
-    @pytest.fixture(scope="class")
-    def own(self, download: OwnImage, client: docker.DockerClient) -> disk.Disk:
-        made = disk.clean(MachineSpec(image=download, packages=("tree",)), ARCHITECTURE)
-        yield made
-        shutil.rmtree(made.path.parent)
-        for image in client.images.list():
-            for tag in image.tags:
-                if f":{download.sha256[:12]}" in tag:
-                    client.images.remove(tag)
-
     def test_its_disk_keeps_the_id_that_its_own_files_name(self, own: disk.Disk, look: Look) -> None:
         fstab = look(own.path.parent, 'debugfs -R "cat /etc/fstab" $ROOT 2>/dev/null')
         line = look(own.path.parent, "mtype -i $DISK@@8M ::cmdline.txt")
@@ -138,7 +140,7 @@ class TestOwnImage:
         other = tmp_path / "raspios.img.xz"
         other.write_bytes(b"other")
         with pytest.raises(HarnessError, match=f"and the plan wants {download.sha256}"):
-            disk.clean(MachineSpec(image=OwnImage(path=other, sha256=download.sha256)), "amd64")
+            disk.clean(MachineSpec(image=OwnImage(path=other, sha256=download.sha256)), ARCHITECTURE)
 
 
 class TestEmulation:
