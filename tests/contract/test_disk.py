@@ -93,7 +93,7 @@ class TestLayout:
 
 
 @pytest.fixture(scope="module")
-def download(self, clean: disk.Disk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnImage]:
+def download(clean: disk.Disk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnImage]:
     """An image like those that are published, with a release's first boot still to come."""
     path = tmp_path_factory.mktemp("download") / "raspios.img"
     with pytest.MonkeyPatch.context() as patched:
@@ -109,7 +109,7 @@ def download(self, clean: disk.Disk, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def own(self, download: OwnImage, client: docker.DockerClient) -> Iterator[disk.Disk]:
+def own(download: OwnImage, client: docker.DockerClient) -> Iterator[disk.Disk]:
     made = disk.clean(MachineSpec(image=download, packages=("tree",)), ARCHITECTURE)
     yield made
     shutil.rmtree(made.path.parent)
