@@ -5,10 +5,10 @@ BIN := .venv/bin
 STAGE := images/stage.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vm drill prove test lint format docs lock clean
+.PHONY: help setup vm drill drill-vm drill-ssh prove test lint format docs lock clean
 
 help:  ## Say what there is to make
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 setup: .venv/installed  ## Install what is missing: engine, mmdebstrap, .venv
 	@$(STAGE) --quiet "preparing this host" images/host.sh
@@ -25,6 +25,15 @@ vm: setup  ## Also install what drills on virtual Pis need: QEMU
 drill: setup  ## Back up the sample Pi, lose it in six ways, recover it each time, and write reports/index.html
 	@$(STAGE) "the sample Pi, made, fed, backed up and lost," $(BIN)/python images/sample.py make
 	@$(STAGE) "the drill" $(BIN)/pytest drills/
+
+drill-vm: vm  ## Recover the sample Pi on an emulated arm64 Pi, which is booted again at the end
+	@$(STAGE) "the sample Pi, unless there is a young one," $(BIN)/python images/sample.py make --max-age 1d
+	@$(STAGE) "the drill" $(BIN)/pytest drills/test_recovery.py --drill-machine vm
+
+drill-ssh: vm  ## Recover the sample Pi on spare hardware over SSH, which a virtual machine plays
+	@$(STAGE) "the sample Pi, unless there is a young one," $(BIN)/python images/sample.py make --max-age 1d
+	@$(STAGE) "the drill" $(BIN)/python images/spare_vm.py .cache/spare --plan drills/plans/telemetry.toml -- \
+		$(BIN)/pytest drills/test_recovery.py
 
 prove: setup  ## Break copies of the sample, one fault at a time, show which check notices each, and write docs/faults.md
 	@$(STAGE) "the sample Pi, unless there is a young one," $(BIN)/python images/sample.py make --max-age 1d

@@ -1,36 +1,45 @@
 """A virtual Pi that plays spare hardware: it boots a kernel and a card of its own, and starts again whenever it is told to.
 
-    python images/spare_vm.py FOLDER [arm64|amd64] [PACKAGE ...]
+    python images/spare_vm.py FOLDER                    run one until Ctrl-C
+    python images/spare_vm.py FOLDER -- COMMAND ...     run one as long as a command, with pytest options for it
 
-runs one until Ctrl-C; FOLDER gets ssh_config, its key and its known_hosts. It answers at an address of loopback that is its own,
-where port 2222 leads to its SSH server and 52022 to the door that a drill opens.
+FOLDER gets ssh_config, its key and its known_hosts. It answers at an address of loopback that is its own, where port 2222 leads
+to its SSH server and 52022 to the door that a drill opens. It has no way to a package mirror, so that the packages of
+`--plan` are on it.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+import platform
 import secrets
 import shlex
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Self, cast
+from typing import Self, get_args
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "fixtures")]  # an uninstalled clone works as well
 
 from images.spare import NAME, Keys, settle  # noqa: E402  # after the path
+from muster.errors import MusterError  # noqa: E402  # after the path
 from muster.machines import door, engine  # noqa: E402  # after the path
 from muster.machines.qemu import booting, disk, emulator, firmware, partition, running  # noqa: E402  # after the path
 from muster.machines.qemu.command import Body, Boot, Memory, machine, told  # noqa: E402  # after the path
 from muster.machines.qemu.emulator import Architecture  # noqa: E402  # after the path
 from muster.machines.qemu.process import CONSOLE, Qemu  # noqa: E402  # after the path
+from muster.machines.sparing.clean import TOOLS  # noqa: E402  # after the path
 from muster.machines.ssh.host import Host  # noqa: E402  # after the path
 from muster.machines.ssh.keys import KeyPair, new_pair  # noqa: E402  # after the path
 from muster.machines.ssh.remote import Remote  # noqa: E402  # after the path
+from muster.plan import load  # noqa: E402  # after the path
 from muster.plan.model import MachineSpec  # noqa: E402  # after the path
 
 PORT = 2222
@@ -130,15 +139,36 @@ class SpareVm:
             running.remove(self._folder)
 
 
-def main() -> None:
-    """Run one until Ctrl-C."""
-    folder, architecture, *packages = [*sys.argv[1:], *["spare", "arm64"][len(sys.argv) - 1 :]]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with SpareVm(Keys(Path(folder).resolve()), cast("Architecture", architecture), packages) as spare:
-        sys.stdout.write(f"{NAME} is at {spare.address}: `ssh -F {spare.keys.config} {NAME}`\n")
-        sys.stdout.flush()
-        signal.pause()
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="A virtual Pi that plays spare hardware.")
+    parser.add_argument("folder", type=Path, help="gets ssh_config, a key and known_hosts")
+    own: Architecture = "arm64" if platform.machine() == "aarch64" else "amd64"
+    parser.add_argument("--arch", choices=get_args(Architecture), default=own, help="architecture (this host's: %(default)s)")
+    parser.add_argument("--plan", type=Path, help="have the packages of this plan on it")
+    parser.add_argument("command", nargs="*", help="what to run meanwhile (default: nothing, until Ctrl-C)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run one, and return what its command ended with; 1 and one sentence when it cannot be had."""
+    asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves through the `with`, as Ctrl-C does
+    packages = (*load(asked.plan).machine.packages, *TOOLS.values()) if asked.plan else ()
+    try:
+        with SpareVm(Keys(asked.folder.resolve()), asked.arch, packages) as spare:
+            sys.stdout.write(f"{NAME} is at {spare.address}: `ssh -F {spare.keys.config} {NAME}`\n")
+            sys.stdout.flush()
+            if not asked.command:
+                signal.pause()
+            options = ["--drill-machine", "ssh", "--drill-host", NAME, "--drill-erase", NAME]
+            reached = shlex.join([*options, "--drill-ssh-config", str(spare.keys.config)])
+            return subprocess.run(asked.command, env={**os.environ, "PYTEST_ADDOPTS": reached}, check=False).returncode  # noqa: S603
+    except MusterError as error:
+        sys.stderr.write(f"spare: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
