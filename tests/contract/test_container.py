@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,6 +78,22 @@ class TestImages:
         said: list[str] = []
         assert images.clean(client, say=said.append) == first
         assert said == []
+
+    def test_two_that_want_an_image_at_once_make_it_once(self, client: docker.DockerClient, tmp_path: Path) -> None:
+        (tmp_path / "Dockerfile").write_text(f"ARG BASE\nFROM ${{BASE}}\nRUN echo {new_run()} > /once\n")
+        base, said = images.clean(client), list[str]()
+
+        def made(_: int) -> images.Image:
+            return images.layer(engine.connect(), tmp_path, base, "once", said.append)
+
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                first, second = pool.map(made, range(2))
+            assert first.tag == second.tag
+            assert said == [f"building {first.tag}"]
+        finally:
+            for tag in {tag for image in client.images.list("muster/once") for tag in image.tags}:
+                client.images.remove(tag)
 
     def test_other_packages_are_another_image_and_their_seconds_are_kept(self, client: docker.DockerClient) -> None:
         bare = images.with_packages(client, "trixie", [])
