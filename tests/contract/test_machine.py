@@ -121,10 +121,11 @@ class TestCleanPi:
         assert run(machine, "hostname").out == f"{HOSTNAME}\n"
 
     def test_it_looks_like_raspberry_pi_os(self, machine: Machine) -> None:
-        asked = ". /etc/os-release; echo $VERSION_CODENAME; id -un 1000; systemctl is-active ssh; ls /boot/firmware"
-        release, user, served, *firmware = run(machine, asked).out.split()
+        asked = ". /etc/os-release; echo $VERSION_CODENAME; id -un 1000; systemctl is-active ssh; systemd-detect-virt; "
+        asked += "ls /boot/firmware"
+        release, user, served, virtual, *firmware = run(machine, asked).out.split()
         assert (release, user, served) == ("trixie", "pi", "active")
-        kernel = {"kernel8.img"} if machine.boots else set()
+        kernel = set() if virtual == "docker" else {"kernel8.img"}  # a container boots none, also where it plays a Pi on the desk
         assert {"cmdline.txt", "config.txt"} | kernel <= set(firmware)
 
     def test_it_serves_nothing_of_a_plan(self, machine: Machine) -> None:
@@ -172,6 +173,10 @@ class TestIsolation:
             container.remove_labelled(client, labels)
 
     def test_names_are_refused_at_once(self, machine: Machine) -> None:
+        if machine.description.startswith(
+            "ssh"
+        ):  # ask a router, as a Pi on the desk does, and not the engine's own server inside
+            run(machine, "echo nameserver $(ip route | awk '/^default/ { print $3 }') > /etc/resolv.conf")
         result = run(machine, "getent hosts somewhere.invalid")
         assert result.exit == 2
         assert result.seconds < 5 * machine.pace
