@@ -9,18 +9,28 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import docker
 import pytest
 
 from muster.errors import EngineError, HarnessError
-from muster.machines import engine, foreign, images, workshop
+from muster.machines import container, engine, foreign, images, workshop
 from muster.machines.qemu import disk
+from muster.machines.vm import Vm
+from muster.machines.wanted import Wanted
 from muster.plan.model import MachineSpec, OwnImage
+from muster.session import new_run
 
 ARCHITECTURE = "arm64"
 SMALL = 1800  # megabytes
+TEN = timedelta(seconds=10)
+# Its name, the disk that it runs from, what is mounted beside that, and a program of the plan's packages.
+ASKED = (
+    "hostname; blkid -c /dev/null -s PARTUUID -o value $(findmnt -nro SOURCE /) | cut -d - -f 1; "
+    "findmnt -nro TARGET /boot/firmware; tree --version | cut -c 6-7"
+)
 Look = Callable[[Path, str], str]
 
 
@@ -135,6 +145,21 @@ class TestOwnImage:
     def test_its_first_boot_finds_a_user_and_ssh(self, own: disk.Disk, look: Look) -> None:
         assert look(own.path.parent, "mtype -i $DISK@@8M ::userconf.txt").startswith("pi:$6$")
         assert "::/ssh" in look(own.path.parent, "mdir -b -i $DISK@@8M ::").split()
+
+    def test_a_drill_boots_it_twice(self, own: disk.Disk, download: OwnImage) -> None:
+        run = new_run()
+        spec = MachineSpec(image=download, packages=("tree",))
+        vm = Vm(Wanted(spec, "own-pi", f"muster-{run}-own", container.owner_labels(run, "own")), ARCHITECTURE)
+        vm.prepare(print)
+        assert vm._saved is not None
+        try:
+            vm.provision()
+            for _ in range(2):
+                assert vm.run(ASKED, timeout=TEN * vm.pace).out.split() == ["own-pi", own.partuuid, "/boot/firmware", "v2"]
+                vm.reboot()
+        finally:
+            vm.destroy()
+            vm._saved.forget()
 
     def test_another_file_under_its_name_is_refused(self, download: OwnImage, tmp_path: Path) -> None:
         other = tmp_path / "raspios.img.xz"
