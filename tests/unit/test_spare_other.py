@@ -10,7 +10,11 @@ from muster.drill import Drill
 from muster.errors import HarnessError
 from muster.incidents import Incident
 from muster.journal import Journal
-from muster.plan import load
+from muster.machines.spare import Spare
+from muster.machines.sparing.production import Production
+from muster.machines.ssh.host import Host
+from muster.machines.wanted import Wanted
+from muster.plan import MachineSpec, load
 from tests.fake.machine import _MANIFEST, FakeMachine, write_plan
 
 
@@ -60,3 +64,10 @@ def test_no_other_machine_pays_for_the_question(tmp_path: Path) -> None:
     assert not [command for command in machine.commands if " dump " in command]
     drill.machine.destroy()
     drill.close()
+
+
+def test_nothing_is_told_of_a_board_that_nobody_has_seen() -> None:
+    wanted = Wanted(MachineSpec(), "telemetry-pi", "muster-run", {})
+    machine = Spare(wanted, Production("telemetry-pi", (), (), ()), Host("nowhere.invalid", "nowhere.invalid"), "nowhere.invalid")
+    assert machine.limits == {}
+    assert machine.description == "ssh (nowhere.invalid)"
