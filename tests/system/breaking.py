@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import docker
@@ -27,6 +27,7 @@ from muster.session import Options, Session, new_run
 
 Change = Callable[[str], str]
 MakeMachine = Callable[[Plan, Mapping[str, str]], Machine | None]
+LOST_AT = "lost-at"
 
 # An archive of hundreds instead of thousands: every kind of file is still among them, and every drill is seconds shorter.
 _SMALL_ARCHIVE = """
@@ -89,7 +90,7 @@ class Sample:
     ) -> Record:
         """Drill the recovery of what is left in `home`; `change` is made to the text of the plan first."""
         offsite = store and any("offsite" in name for name in repositories)
-        options = Options(self.out, new_run(), repositories=repositories, lost_at=lost_at)
+        options = Options(self.out, new_run(), repositories=repositories, lost_at=lost_at or lost(home))
         session = self._session(home, options, store=offsite, make_machine=make_machine)
         return _concluded(session, session.drill(_written(home, change), "disk-loss"))
 
@@ -105,7 +106,8 @@ class Sample:
     ) -> Record:
         """Inspect the backups in `home`, all of them or these `repositories`; `change` is made to the text of the plan first."""
         store = store and (not repositories or any("offsite" in name for name in repositories))
-        session = self._session(home, Options(self.out, new_run(), lost_at=lost_at), store=store, make_machine=make_machine)
+        options = Options(self.out, new_run(), lost_at=lost_at or lost(home))
+        session = self._session(home, options, store=store, make_machine=make_machine)
         return _concluded(session, session.inspection(_written(home, change), repositories))
 
     def _session(self, home: Path, options: Options, *, store: bool, make_machine: MakeMachine | None) -> Session:
@@ -156,7 +158,10 @@ def local_only(pi: SamplePi) -> None:
 
 
 def copy_home(client: docker.DockerClient, source: Path, target: Path) -> Path:
-    """Copy what outlives a Pi, for the user who runs this to read and to break."""
+    """Copy what outlives a Pi, for the user who runs this to read and to break. A living one is lost at that moment.
+
+    Drills go by that: how long other tests took since then is no loss of data.
+    """
     shutil.rmtree(target, ignore_errors=True)
     if os.getuid():
         owner = f"{os.getuid()}:{os.getgid()}"
@@ -164,7 +169,15 @@ def copy_home(client: docker.DockerClient, source: Path, target: Path) -> Path:
         as_root(client, source.parent, ["sh", "-c", copying])
     else:
         subprocess.run(["cp", "-a", source, target], check=True)  # owners too: the store's files are its user's
+    if not (target / LOST_AT).exists():
+        (target / LOST_AT).write_text(datetime.now(UTC).isoformat())
     return target
+
+
+def lost(home: Path) -> datetime | None:
+    """When the Pi was lost whose home was copied."""
+    path = home / LOST_AT
+    return datetime.fromisoformat(path.read_text().strip()) if path.exists() else None
 
 
 def packs(repository: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from muster.plan import load
 from muster.record import Record
 from muster.report.page import summary
 from muster.session import Options, Session, new_run
-from tests.system.breaking import Sample, told
+from tests.system.breaking import Sample, lost, told
 from tests.system.running import written_plan
 
 
@@ -19,7 +19,7 @@ def recovered(system: Sample) -> Record:
     home = system.copy("on-a-board")
     put_store = sample.store_for(system.client, home)
     session = Session(
-        Options(system.out, new_run()),
+        Options(system.out, new_run(), lost_at=lost(home)),
         on_network=lambda _, network, labels: put_store(network, labels),
         say=lambda _: None,
     )

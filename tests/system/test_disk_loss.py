@@ -14,14 +14,14 @@ from muster.exercise import Blocked
 from muster.plan import load
 from muster.record import Record
 from muster.session import Options, Session, new_run
-from tests.system.breaking import Sample, found, told
+from tests.system.breaking import Sample, found, lost, told
 from tests.system.running import written_plan
 
 
 def drilled(system: Sample, home: Path, name: str, words: Mapping[str, Any]) -> Record:
     """The record of a drill of that incident, of what is left in `home`."""
     put_store = sample.store_for(system.client, home)
-    options = Options(system.out, new_run())
+    options = Options(system.out, new_run(), lost_at=lost(home))
     session = Session(options, on_network=lambda _, network, labels: put_store(network, labels), say=lambda _: None)
     try:
         session.drill(load(written_plan(home)), name, **words).conclude()

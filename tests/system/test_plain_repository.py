@@ -9,7 +9,7 @@ import pytest
 
 from muster.plan import load
 from muster.record import Record
-from tests.system.breaking import Sample, flip, found, packs, told
+from tests.system.breaking import Sample, flip, found, packs, ticking, told
 
 # What anyone types who has read restic's manual: no tags, no manifest, whole folders.
 _BY_HAND = """
@@ -46,6 +46,8 @@ def _accepting(*codes: str) -> Callable[[str], str]:
 
 @pytest.fixture(scope="module")
 def home(system: Sample) -> Path:
+    with ticking(system.living):
+        system.living.backup()  # whose dumps are what is backed up by hand: those of other tests can be old by now
     return system.backed_up("plain", _by_hand(Path("drills/plans/telemetry.toml")), backup=None)
 
 
