@@ -40,7 +40,7 @@ from muster.machines.ssh.host import Host  # noqa: E402  # after the path
 from muster.machines.ssh.keys import KeyPair, new_pair  # noqa: E402  # after the path
 from muster.machines.ssh.remote import Remote  # noqa: E402  # after the path
 from muster.plan import load  # noqa: E402  # after the path
-from muster.plan.model import MachineSpec  # noqa: E402  # after the path
+from muster.plan.machine import MachineSpec  # noqa: E402  # after the path
 
 PORT = 2222
 _TOLD = timedelta(seconds=60)

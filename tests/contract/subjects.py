@@ -19,7 +19,7 @@ from muster.machines.ssh import hosts
 from muster.machines.ssh.remote import Remote
 from muster.machines.vm import Vm
 from muster.machines.wanted import Wanted
-from muster.plan.model import MachineSpec
+from muster.plan.machine import MachineSpec
 from muster.session import new_run
 
 TEN = timedelta(seconds=10)

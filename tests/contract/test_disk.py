@@ -20,7 +20,7 @@ from muster.machines import container, engine, foreign, images, workshop
 from muster.machines.qemu import disk
 from muster.machines.vm import Vm
 from muster.machines.wanted import Wanted
-from muster.plan.model import MachineSpec, OwnImage
+from muster.plan.machine import MachineSpec, OwnImage
 from muster.session import new_run
 
 ARCHITECTURE = "arm64"

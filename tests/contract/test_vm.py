@@ -26,7 +26,7 @@ from muster.machines.qemu.command import Body
 from muster.machines.relay import Endpoint
 from muster.machines.vm import Vm
 from muster.machines.wanted import Wanted
-from muster.plan.model import MachineSpec
+from muster.plan.machine import MachineSpec
 from muster.session import new_run
 
 ARCHITECTURE = os.environ.get("MUSTER_CONTRACT_ARCH", "arm64")

@@ -17,7 +17,7 @@ from muster.machines.boards import BOARDS, Board
 from muster.machines.bucket import Bucket
 from muster.machines.qemu.command import Body
 from muster.plan import load
-from muster.plan.model import BoardName
+from muster.plan.machine import BoardName
 from muster.report.closing import verdict
 from muster.report.page import summary
 from tests.data.told import Told, node

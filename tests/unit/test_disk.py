@@ -16,7 +16,7 @@ from muster.machines import door, images
 from muster.machines.qemu import disk, image, kernel, places
 from muster.machines.recipes import VM
 from muster.plan import Plan, build
-from muster.plan.model import MachineSpec
+from muster.plan.machine import MachineSpec
 from muster.plan_docs import MINIMAL
 
 DIGITS = "ab" * 32

@@ -16,7 +16,7 @@ from muster.machines.qemu.process import CONSOLE, LOG, Qemu
 from muster.machines.qemu.saved import Saved
 from muster.machines.vm import Vm
 from muster.machines.wanted import Wanted
-from muster.plan.model import MachineSpec
+from muster.plan.machine import MachineSpec
 
 SOON = timedelta(seconds=10)
 
