@@ -340,7 +340,7 @@ def test_the_figures_of_a_record_are_json_and_say_the_verdict(tmp_path: Path) ->
 
 
 def test_a_journal_of_a_later_version_is_refused_in_words(journal: Told) -> None:
-    journal.drill(STEPS, v=2)
+    journal.drill(STEPS, v=3)
     with pytest.raises(ValueError, match="update Muster"):
         journal.told()
 
