@@ -54,7 +54,7 @@ def test_restic_says_how_large_a_remote_repository_is(drilled: Drilled) -> None:
     assert sum(" stats " in command for command in machine.commands) == 1
 
 
-@pytest.mark.parametrize("answer", [(1, "find: no such folder"), (None, ""), (0, ""), (0, "0"), (0, "many"), (0, "-4"), (0, "4²")])
+@pytest.mark.parametrize("answer", [(1, "find: no folder"), (None, ""), (0, ""), (0, "0"), (0, "many"), (0, "-4"), (0, "4²")])
 def test_a_size_that_cannot_be_measured_is_left_out_and_decides_nothing(drilled: Drilled, answer: Answer) -> None:
     record, _ = drilled({r"find .*awk": answer})
     assert record.handbook.stored == {}
