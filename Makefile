@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAGE := images/stage.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vm drill drill-vm drill-ssh prove test lint format docs lock clean
+.PHONY: help setup vm browser drill drill-vm drill-ssh prove test lint format docs lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -15,6 +15,9 @@ setup: .venv/installed  ## Install what is missing: engine, mmdebstrap, .venv
 
 vm: setup  ## Also install what drills on virtual Pis need: QEMU
 	@$(STAGE) --quiet "preparing this host for virtual machines" images/host.sh vm
+
+browser: setup  ## Also install what the tests of pages open them in: Chromium
+	@$(STAGE) --quiet "preparing this host for pages" images/host.sh browser
 
 .venv/installed: requirements-dev.lock pyproject.toml
 	@images/host.sh python
@@ -40,8 +43,9 @@ prove: setup  ## Break copies of the sample, one fault at a time, show which che
 	@$(STAGE) "the faults" $(BIN)/pytest drills/ --drill-prove -n 2
 	@cp "$$(ls -t reports/*/faults.md | head -n 1)" docs/faults.md
 
-test: vm lint  ## Lint, types, layers, and all tests: unit, contract, system
+test: vm browser lint  ## Lint, types, layers, and all tests: unit, contract, system
 	@$(STAGE) "unit tests" $(BIN)/pytest -q -n 2 tests/unit
+	@$(STAGE) "pages in a browser" $(BIN)/pytest -q -n 2 --dist loadfile tests/pages
 	@# The file that takes longest comes first, so that neither process waits for the other at the end.
 	@$(STAGE) "contract and system tests" $(BIN)/pytest -v -n 2 --dist loadfile --no-loadscope-reorder --durations=20 \
 		tests/system/test_prove.py tests/contract tests/system

@@ -2,7 +2,8 @@
 # Make this host able to run drills: the Debian packages that are missing, and a container engine that answers.
 # Says in one sentence what it needs when it cannot. Does nothing, at once, when everything is there.
 # `host.sh python` asks for no more than a Python that can make a virtual environment; `host.sh vm` for what virtual Pis need
-# on top of all else: QEMU for both architectures, and the programs that read their disks.
+# on top of all else: QEMU for both architectures, and the programs that read their disks; `host.sh browser` for no more than
+# the browser that Muster's own tests open its pages in, and a font that has their signs.
 set -eu
 
 PATH=$PATH:/usr/sbin:/sbin  # where the engine and iptables are, which a user's own path leaves out
@@ -48,6 +49,12 @@ install_missing() {
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is needed as python3."
 if [ "${1:-}" = python ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || install_missing python3-venv
+    exit 0
+fi
+
+if [ "${1:-}" = browser ]; then
+    for browser in chromium chromium-browser google-chrome; do command -v "$browser" >/dev/null && exit 0; done
+    install_missing chromium fonts-dejavu-core
     exit 0
 fi
 
