@@ -15,7 +15,7 @@ import muster.report
 from muster.journal import read
 from muster.record import Record, fold
 from muster.report.budget import budget, gauge
-from muster.report.page import LONGEST, summary
+from muster.report.page import LONGEST, summary, whole
 from muster.report.timeline import timeline
 from tests.data.demo import cut_off, failing, passing
 from tests.data.told import BEGAN, Told, node
@@ -174,10 +174,48 @@ def test_the_findings_that_decide_come_first(tmp_path: Path) -> None:
     assert text.index("✗ error · rto-missed") < text.index("! warning · MUS-B14")
 
 
-def test_findings_come_before_figures_when_a_drill_did_not_recover(tmp_path: Path) -> None:
-    bad, good = (Page(summary(told(tell, tmp_path))).text for tell in (failing, passing))
-    assert bad.index("Findings") < bad.index("Promised and measured")
-    assert good.index("Findings") > good.index("Promised and measured")
+def test_the_sheet_comes_first_then_the_timeline_what_was_found_and_the_evidence(record: Record) -> None:
+    text = Page(summary(record)).text
+    story = ["Restore point", "Timeline", "Findings", "The incident", "Promised and measured", "What came back", "Commands"]
+    places = [text.index(words) for words in story]
+    assert places == sorted(places)
+
+
+def test_only_what_recovered_is_called_a_certificate(tmp_path: Path) -> None:
+    kinds = {verdict: Page(summary(told(tell, tmp_path))).text for verdict, tell in TELLERS.items()}
+    assert "Certificate of recovery" in kinds["recovered"]
+    assert "Read and accepted by" in kinds["recovered"]
+    for verdict, kind in {
+        "failed": "Report of a failed drill",
+        "not proven": "Report of a drill that proves nothing yet",
+    }.items():
+        assert kind in kinds[verdict]
+        assert "certificate" not in kinds[verdict].lower()
+        assert "accepted by" not in kinds[verdict]
+
+
+def test_the_sheet_says_in_numbers_what_was_proved_and_what_was_not(tmp_path: Path) -> None:
+    good, bad = (Page(summary(told(tell, tmp_path))).text for tell in (passing, failing))
+    for words in ("Datasets came back ✓ 6 of 6 4,458 files, 2.0 GB", "Services answer ✓ 6 of 6", "Smoke checks ✓ 7 of 7"):
+        assert words in good
+    for words in ("Datasets came back ✗ 5 of 6", "Services answer ✗ 0 of 6", "Metrics ✗ 2 of 3", "Objectives kept ✗ 4 of 9"):
+        assert words in bad
+
+
+def test_the_sheet_names_run_and_version_and_has_a_line_to_sign_on(tmp_path: Path) -> None:
+    text = Page(summary(told(passing, tmp_path))).text
+    assert "Run passing , by Muster 0.1.0." in text
+    assert "Read and accepted by Date" in text
+
+
+def test_a_whole_page_has_a_strict_policy_and_a_title(tmp_path: Path) -> None:
+    html = whole([told(passing, tmp_path), told(failing, tmp_path)])
+    assert "<title>1 of 2 drills well: telemetry · Muster</title>" in html
+    policy = html.partition('Content-Security-Policy" content="')[2].partition('"')[0]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert html.count("<style>") == 1
+    assert "Recovered: recovery of telemetry · Muster" in whole([told(passing, tmp_path / "one")])
 
 
 def test_a_step_that_failed_without_a_finding_still_shows_its_cure(tmp_path: Path) -> None:
