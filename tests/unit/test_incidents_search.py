@@ -268,7 +268,7 @@ def test_every_restore_point_that_there_is_stands_in_the_journal(searched: Searc
 def test_what_a_probe_reads_is_no_figure_of_the_recovered_pi(searched: Search) -> None:
     done = searched(turned_bad(3, 8))
     kinds = {event["kind"] for event in done.events}
-    assert kinds <= {"command", "searched", "probe", "happened", "chose", "merge"}
+    assert kinds <= {"command", "listed", "searched", "probe", "happened", "chose", "merge"}
 
 
 def test_a_probe_restores_the_dump_and_the_manifest_alone(searched: Search) -> None:

@@ -124,7 +124,7 @@ def test_bits_and_capabilities_are_put_back_after_the_owners() -> None:
 
 
 def test_a_script_stops_at_its_first_failure() -> None:
-    assert put_right(sealed({"a": 1}, {}), machine({"a": 2}, {}), ["/srv"], "/run/x").startswith("set -e;")
+    assert put_right(sealed({"a": 1}, {}), machine({"a": 2}, {}), ["/srv"], "/run/x").startswith("set -e\n")
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not all(map(shutil.which, ("getfattr", "getfacl"))), reason="needs root, attr and acl")
