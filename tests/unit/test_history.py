@@ -63,6 +63,22 @@ def test_a_record_of_the_format_before_is_still_read(out: Path) -> None:
     assert (run.figures["stored"], run.figures["throughput"], run.figures["proposals"]) == ({}, None, None)
 
 
+def test_a_record_of_ours_that_says_too_little_is_made_again_from_its_journal(out: Path) -> None:
+    path = out / "a-first" / "record.json"
+    path.write_text('{"muster": "record", "made_from": [1, 5, 5], "figures": {"verdict": "failed"}}')
+    runs, skipped = history(out)
+    assert (runs[-1].figures["verdict"], skipped) == ("recovered", [])
+    assert kept(out, "a-first")["made_from"][0] == FORMAT
+
+
+def test_a_record_of_ours_that_says_too_little_and_has_no_journal_is_named(out: Path) -> None:
+    path = without_journal(out, "a-first")
+    path.write_text(before := '{"muster": "record", "made_from": [1, 5, 5], "figures": {"verdict": "failed"}}')
+    runs, skipped = history(out)
+    assert (len(runs), [each.name for each in skipped]) == (1, ["a-first/record.json"])
+    assert path.read_text() == before
+
+
 GOOD = '{"muster": "record", "made_from": [4, 1, 1], "figures": %s}'
 
 
