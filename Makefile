@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAGE := images/stage.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vm browser drill drill-vm drill-ssh prove test lint format docs lock clean
+.PHONY: help setup vm browser drill drill-vm drill-ssh prove test lint format docs publish lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -63,6 +63,11 @@ format: .venv/installed  ## Format the code
 docs: .venv/installed  ## Write docs/plan.md from the plan's model, docs/findings.md from the catalogue
 	@$(BIN)/python -m muster.plan_docs docs/plan.md
 	@$(BIN)/python -m muster.findings_docs docs/findings.md
+
+publish: .venv/installed  ## Make a static site of all reports in DIR=..., to put anywhere (OPTIONS="--retain 400d")
+	@# The shell takes DIR from the environment, so that it can have any letters.
+	@[ -n "$$DIR" ] || { echo "muster: say where the site belongs: make publish DIR=site" >&2; exit 2; }
+	@$(BIN)/python -m muster.command publish "$$DIR" $(OPTIONS)
 
 lock: .venv/installed  ## Pin the newest versions that pyproject.toml allows
 	@$(BIN)/pip install -q --upgrade --upgrade-strategy eager -e . --group dev
