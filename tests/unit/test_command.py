@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -97,15 +98,30 @@ def test_a_report_is_built_again_over_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "drill.html").read_text() == first
 
 
-def test_what_a_run_proposed_stays_with_its_figures(tmp_path: Path) -> None:
-    journal = passing(tmp_path / "a")
+def missed(tmp_path: Path) -> tuple[Path, Path]:
+    """A real drill that missed its RPO, and where its figures are kept."""
+    (tmp_path / "a").mkdir()
+    return Path(shutil.copy(JOURNALS / "1-failed-rpo.jsonl", tmp_path / "a" / "journal.jsonl")), tmp_path / "a" / "record.json"
+
+
+def test_what_a_run_proposed_when_it_ended_stays_with_its_figures_and_on_its_page(tmp_path: Path) -> None:
+    journal, path = missed(tmp_path)
     main(["report", str(journal)])
-    path = tmp_path / "a" / "record.json"
     kept = json.loads(path.read_text())
-    kept["figures"]["proposals"] = [{"title": "Back up more often."}]
+    kept["figures"]["proposals"][0]["title"] = "Back up as often as the tide turns"
     path.write_text(json.dumps(kept))
     main(["report", str(journal)])
-    assert json.loads(path.read_text())["figures"]["proposals"][0]["title"] == "Back up more often."
+    assert json.loads(path.read_text()) == kept
+    assert "Back up as often as the tide turns" in words_of(tmp_path / "a" / "drill.html")
+
+
+def test_proposals_that_are_none_are_thought_of_again(tmp_path: Path) -> None:
+    journal, path = missed(tmp_path)
+    main(["report", str(journal)])
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps({**kept, "figures": {**kept["figures"], "proposals": [{"title": "x"}, {"effect": 3}]}}))
+    assert main(["report", str(journal)]) == 0
+    assert json.loads(path.read_text()) == kept
 
 
 def test_hostile_text_stays_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
