@@ -172,6 +172,19 @@ def test_what_it_said_last_is_kept_of_both_streams(follow: Callable[..., tuple[R
     assert ran[1].exit == 1
 
 
+def test_what_a_script_says_of_itself_is_left_out(follow: Callable[..., tuple[Ran, ...]]) -> None:
+    chatter = "echo '   10:00:00, step 2 of 4, took 2 s when it was proved'; echo '   ok: so it is'; "
+    closing = "echo 'runbook: step 2 (Install) failed'; echo 'runbook: mend it, then go on with: sh x --from 2'; false"
+    ran = follow(SCRIPT.replace("echo installing", f"{chatter}echo 'E: no such package'; {closing}"))
+    assert ran[1].said.splitlines()[-1] == "E: no such package"
+    assert "proved" not in ran[1].said
+
+
+def test_of_a_step_that_went_well_the_last_whole_lines_are_kept(follow: Callable[..., tuple[Ran, ...]]) -> None:
+    ran = follow(SCRIPT.replace("echo installing", f"echo {'x' * 150}; echo {'y' * 100}"))
+    assert ran[1].said == "y" * 100
+
+
 def test_a_script_that_fails_before_its_first_step_fails_there(follow: Callable[..., tuple[Ran, ...]]) -> None:
     ran = follow(SCRIPT.replace("#: manual 1 8\nby_hand 1 'Flash it' '8'\n", "echo 'usb.password is missing'; exit 1\n"))
     assert outcomes(ran) == ["failed", "not reached", "not reached"]
