@@ -127,11 +127,17 @@ def test_a_secret_is_told_by_both_of_its_places(made: Book) -> None:
     assert "file /home/me/usb.password; second place: file /media/envelope/usb.password" in found.text
 
 
+def test_where_passwords_are_lost_the_envelope_comes_first(tmp_path: Path) -> None:
+    (found,) = places(book(recovered.told(tmp_path / "run" / "journal.jsonl", case={"passwords": "escrow"}).told()))
+    assert "found in file /media/envelope/usb.password; second place: file /home/me/usb.password" in found.text
+
+
 def test_what_must_be_at_hand_is_named(made: Book) -> None:
     said = " ".join(each.plainly for each in needed(made))
     assert "pi4" in said
     assert "trixie" in said
     assert "/mnt/usb/pi" in said
+    assert "mount -o ro /dev/sda1 /mnt/usb" in said
 
 
 def test_the_backup_of_the_pi_is_started_again_by_hand(made: Book) -> None:
