@@ -180,7 +180,7 @@ def test_a_good_rotation_is_proved_from_both_sides(rehearse: Rehearse) -> None:
         ({r"try-new-app": (1, "not authorised")}, [("new-credential-refused", "app")], "not authorised"),
         ({r"try-new-app": (127, "not found")}, [("rotation-unproven", "app")], "new credential of app works could not be seen"),
         ({r"\nrotate-app\n": (3, "no disk left")}, [("rotation-failed", "app")], "ended with status 3"),
-        ({r"old; chown": (1, "cannot stat")}, [("rotation-unproven", "app")], "cannot stat"),
+        ({r"old\); chown": (1, "cannot stat")}, [("rotation-unproven", "app")], "cannot stat"),
         (
             {r"sha256sum -c .*app/digests": (0, "/etc/keys/app.key\n")},
             [("secret-not-rotated", "/etc/keys/app.key")],
