@@ -12,7 +12,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from muster.report.history import record_of, write_whole
 from muster.report.index import write_index
+from muster.report.learning.recall import learned
+from muster.report.page import whole
 from tests.data.replay import Month, replay
 
 TIMES = (40.0, 38.7, 40.4, 39.6, 41.1, 40.2, 38.9, 40.8, 39.3, 40.6, 39.8, 40.3)  # a Pi is slower than what recorded it
@@ -43,9 +46,17 @@ def after_following(out: Path) -> Path:
     return replay(out / "20261101-052130-000d", Month(began, timedelta(minutes=9), 39.7, 6.4))
 
 
+def pages(out: Path, journals: list[Path]) -> None:
+    """Write the page of each run beside its journal, with what it proposes."""
+    records = [record_of(journal) for journal in journals]
+    for journal, record, each in zip(journals, records, learned(out, records), strict=True):
+        write_whole(journal.with_name("report.html"), whole([record], [each]))
+
+
 if __name__ == "__main__":
     OUT = Path(sys.argv[1])
-    year(OUT)
-    after_following(OUT)
+    WRITTEN = [*year(OUT), after_following(OUT)]
+    write_index(OUT)  # which keeps what each run proposes, for the pages and for the index
+    pages(OUT, WRITTEN)
     write_index(OUT)
     sys.stdout.write(f"{OUT / 'index.html'}\n")

@@ -123,7 +123,7 @@ def test_a_journal_of_version_1_has_words_where_others_have_lines(tmp_path: Path
     handbook = without("plan", "place", "typed", "backed_up_by", "listed", "stored", "oldest")
     found = only(record(tmp_path / "run", LATE, handbook), "rpo:readings")
     assert (found.change, found.instead) == (None, None)
-    assert "(`objectives.rpo`)" in found.otherwise
+    assert "(`data.readings.rpo`)" in found.otherwise
 
 
 # --- recoveries that take too long
