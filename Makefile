@@ -25,7 +25,7 @@ browser: setup  ## Also install what the tests of pages open them in: Chromium
 		-r requirements-dev.lock && $(BIN)/pip install -q --disable-pip-version-check --no-deps -e .'
 	@touch $@
 
-drill: setup  ## Back up the sample Pi, lose it in six ways, recover it each time, and write reports/index.html
+drill: setup  ## Back up the sample Pi, lose it in six ways, recover it each time, follow the runbook, and write reports/index.html
 	@$(STAGE) "the sample Pi, made, fed, backed up and lost," $(BIN)/python images/sample.py make
 	@$(STAGE) "the drill" $(BIN)/pytest drills/
 

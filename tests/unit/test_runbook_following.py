@@ -249,7 +249,7 @@ class TestAnOwnWay:
     def test_what_a_service_wrote_since_is_no_difference_and_is_said(self, make: MakeDrill) -> None:
         record = concluded(make(own(), **self.listing(2000, time.time() + 60)))
         assert record.verdict == "recovered", record.reasons
-        assert any("1 files of media were written to after they came back" in note for note in record.notes)
+        assert any("1 file of media was written to since coming back" in note for note in record.notes)
 
     def test_an_old_file_of_another_size_is_one(self, make: MakeDrill) -> None:
         record = concluded(make(own(), **self.listing(2000, NOW.timestamp())))
