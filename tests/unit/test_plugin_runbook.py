@@ -1,4 +1,4 @@
-"""Which runbook is followed: the one that was named, this run's own, the newest of the folder; and one is made if there is none."""
+"""Which runbook is followed: one that was named, this run's own, the newest of the folder; and one is made if there is none."""
 
 from __future__ import annotations
 
