@@ -63,6 +63,13 @@ def test_what_the_owner_accepts_is_not_proposed_to_be_changed(tmp_path: Path) ->
     assert proposals(record(tmp_path / "b", LATE, put("drill", accept=[entry]))) == ()
 
 
+def test_a_missed_rto_that_the_owner_accepts_is_not_proposed_to_be_shortened(tmp_path: Path) -> None:
+    entry = {"code": "rto-missed", "where": "RTO of telemetry", "reason": "it is a test of nothing", "until": "2036-12-31"}
+    slow = promising(1000.0)
+    assert proposals(record(tmp_path / "a", change=slow))
+    assert proposals(record(tmp_path / "b", change=lambda event: put("drill", accept=[entry])(slow(event)))) == ()
+
+
 def test_a_journal_without_a_drill_gets_none() -> None:
     assert proposals(fold([])) == ()
 
@@ -199,6 +206,20 @@ def test_a_trend_needs_runs_that_grow() -> None:
     assert runs_left([10, 11, 12], 15) is None
     assert runs_left([13, 12, 11, 10], 15) is None
     assert runs_left([10, 10.2, 10.1, 10.3], 11) is None
+
+
+def test_runs_under_the_limits_of_another_board_make_no_trend(tmp_path: Path) -> None:
+    now = record(tmp_path / "now", change=promising(1250.0))
+    assert now.rto.measured
+    growing = [
+        {
+            **figures(record(tmp_path / str(n), Month(BEGAN - timedelta(days=n), USUAL.age, 40.0))),
+            "rto": now.rto.measured - 60.0 * n,
+        }
+        for n in range(1, 4)
+    ]
+    assert "it would be missed" in proposals(now, growing)[0].why
+    assert proposals(now, [{**each, "board": "zero2"} for each in growing]) == ()
 
 
 # --- restore points that are gone
