@@ -280,6 +280,10 @@ def test_restore_points_that_go_back_far_enough_are_left_alone(tmp_path: Path) -
     assert "keep:usb" not in keys(proposals(corrupted(tmp_path / "run", searched(30, 9, good=6))))
 
 
+def test_a_repository_that_is_not_a_day_old_is_no_matter_of_retention(tmp_path: Path) -> None:
+    assert "keep:usb" not in keys(proposals(corrupted(tmp_path / "run", searched(0.5, 9, good=0))))
+
+
 def test_a_good_restore_point_that_was_the_oldest_left_is_told(tmp_path: Path) -> None:
     found = only(corrupted(tmp_path / "run", searched(30, 9, good=0)), "keep:usb")
     assert "the good one was the oldest that was left" in found.why
