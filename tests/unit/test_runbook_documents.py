@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -93,8 +94,7 @@ def test_hostile_text_is_text_on_the_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", [as_markdown, page, script])
-def test_no_control_character_reaches_a_reader(tmp_path: Path, form: object) -> None:
-    assert callable(form)
+def test_no_control_character_reaches_a_reader(tmp_path: Path, form: Callable[[Book], str]) -> None:
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]", form(told(tmp_path, HOSTILE)))
 
 
@@ -195,3 +195,11 @@ def test_a_script_that_names_a_plan_elsewhere_writes_nothing_there(tmp_path: Pat
     folder.mkdir(parents=True)
     (folder / "runbook.sh").write_text("#!/bin/sh\n# muster-runbook: 1 plan=../../x incident=disk-loss run=1\n")
     assert runbook.keep(tmp_path / "reports") == []
+
+
+@pytest.mark.parametrize("form", [as_markdown, page])
+def test_whoever_reads_is_told_where_a_secret_has_to_be_put_in(tmp_path: Path, form: Callable[[Book], str]) -> None:
+    typed = recovered.typed("start page", "Start page", "login [redacted]")
+    made = book(recovered.told(tmp_path / "run" / "journal.jsonl", (typed,)).told())
+    assert "a secret was taken out" in form(made)
+    assert "a secret was taken out" not in form(told(tmp_path / "other"))

@@ -227,6 +227,13 @@ def test_words_of_a_plan_are_only_shown(new: Pi, shell: list[str]) -> None:
     assert not list(new.folder.rglob("HIT*"))
 
 
+def test_a_step_that_a_secret_was_taken_out_of_is_not_done_without_it(new: Pi) -> None:
+    done = new.run("sh", new.write(recovered.typed("start page", "Start page", "systemctl login [redacted]")))
+    assert done.returncode == 1
+    assert "put it in place of [redacted]" in done.stderr
+    assert not new.typed
+
+
 @pytest.mark.parametrize("text", ["It is there.", HOSTILE], ids=["usual", "hostile"])
 def test_shellcheck_has_nothing_to_say(new: Pi, text: str) -> None:
     typed = recovered.typed("start page", text, "true", expect=text, check="true", otherwise=text)
@@ -280,7 +287,7 @@ def test_on_a_terminal_the_password_is_asked_for_and_never_shown(new: Pi) -> Non
     terminal.wait_for("Press Enter")
     terminal.type("")
     terminal.wait_for("== 4 Fetch the disk")
-    terminal.said = ""
+    terminal.said = terminal.said.partition("== 4 Fetch the disk")[2]
     terminal.wait_for("Press Enter")
     terminal.type("")
     terminal.wait_for("Type it (nothing is shown)")
