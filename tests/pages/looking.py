@@ -26,13 +26,17 @@ NEEDED = "No Chromium here: the tests of pages open them in it. Install it (`ima
 _OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true })"
 _TOO_WIDE = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
 _STOPS = """() => {
+  document.body.tabIndex = -1;  // the way begins at the top again
+  document.body.focus();
+  document.body.removeAttribute('tabindex');
   const scrolls = each => {
     const { overflowX, overflowY } = getComputedStyle(each);
     return (/auto|scroll/.test(overflowY) && each.scrollHeight > each.clientHeight)
         || (/auto|scroll/.test(overflowX) && each.scrollWidth > each.clientWidth);
   };
   const asked = 'a[href], button, input, select, textarea, summary, [tabindex="0"]';
-  const all = [...document.querySelectorAll('body *')].filter(each => each.matches(asked) || scrolls(each));
+  const all = [...document.querySelectorAll('body *')].filter(
+    each => each.matches(asked) || (scrolls(each) && !each.querySelector(asked)));
   window.musterStops = all.filter(each => !each.disabled && each.checkVisibility({ visibilityProperty: true }));
   window.musterReached = new Map();
   document.addEventListener('focusin', event => {
@@ -52,24 +56,23 @@ _WAY = """count => {
 }"""
 
 
-@dataclass(frozen=True, slots=True)
+# Colours do not depend on the width, nor the layout on the colours: two views are all four.
+VIEWS: tuple[tuple[int, Scheme], ...] = ((DESK, "light"), (PHONE, "dark"))
+
+
+@dataclass(slots=True)
 class Looked:
-    """What one look at a page showed; all of it is empty for a page that is as it should be."""
+    """What a look at a page showed; all of it is empty for a page that is as it should be."""
 
     complaints: list[str] = field(default_factory=list)  # what the console says, and what a script threw
     asked: list[str] = field(default_factory=list)  # what was requested beside the page itself
     ran: list[str] = field(default_factory=list)  # what text from a machine made the browser do
-    too_wide: int = 0  # pixels
-    missed: list[str] = field(default_factory=list)  # what Tab does not come to
-    unseen: list[str] = field(default_factory=list)  # where nobody sees that it came
-    hindrances: list[str] = field(default_factory=list)  # what axe found to be serious
+    seen: list[str] = field(default_factory=list)  # what is wrong with how it looks or is reached, and in which view
 
     def wrong(self) -> list[str]:
         """All of it, in lines."""
-        wide = [f"{self.too_wide} pixels too wide"] if self.too_wide > 0 else []
-        named = (("console", self.complaints), ("request", self.asked), ("ran", self.ran), ("width", wide),
-                 ("not reached by Tab", self.missed), ("focus not seen", self.unseen), ("axe", self.hindrances))  # fmt: skip
-        return [f"{name}: {each}" for name, found in named for each in found]
+        named = (("console", self.complaints), ("request", self.asked), ("ran", self.ran))
+        return [*(f"{name}: {each}" for name, found in named for each in found), *self.seen]
 
 
 @contextmanager
@@ -89,9 +92,9 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(on: Browser, path: Path, width: int, scheme: Scheme, looked: Looked) -> Iterator[Page]:
+def opened(on: Browser, path: Path, looked: Looked) -> Iterator[Page]:
     """The page in a window of its own; what it asks for and complains of comes into `looked`."""
-    context = on.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    context = on.new_context()
     try:
         page = context.new_page()
         page.on("request", lambda request: _note_request(request.url, path, looked.asked))
@@ -109,37 +112,52 @@ def _note_request(url: str, path: Path, asked: list[str]) -> None:
         asked.append(url)
 
 
-def look(on: Browser, path: Path, width: int = DESK, scheme: Scheme = "light", *, keyboard: bool = True) -> Looked:
-    """Open one page and look at everything: first as it opens, then with all that can be unfolded."""
+def look(on: Browser, path: Path) -> list[str]:
+    """Open one page and look at everything, in each view: first as it opens, then with all that can be unfolded.
+
+    Returns what is wrong with it, in lines.
+    """
     looked = Looked()
-    with opened(on, path, width, scheme, looked) as page:
-        wide = int(page.evaluate(_TOO_WIDE))
-        page.evaluate(_OPEN_ALL)
-        wide = max(wide, int(page.evaluate(_TOO_WIDE)))
-        way = _walk(page) if keyboard else {"missed": [], "unseen": []}
+    with opened(on, path, looked) as page:
+        for opens in (False, True):
+            if opens:
+                page.evaluate(_OPEN_ALL)
+            for width, scheme in VIEWS:
+                page.set_viewport_size({"width": width, "height": 800})
+                page.emulate_media(color_scheme=scheme)
+                wrong = [*_too_wide(page), *(_in_view(page) if opens else ())]
+                looked.seen += [f"{width} px, {scheme}: {each}" for each in wrong]
         if page.evaluate("window.hacked"):
             looked.ran.append("a script of a text")
-        said = [*looked.complaints]  # before axe, which is a script itself
-        return Looked(said, looked.asked, looked.ran, wide, way["missed"], way["unseen"], _hindrances(page))
+    return looked.wrong()
 
 
-def _walk(page: Page) -> Any:  # noqa: ANN401  # JSON from the browser
+def _too_wide(page: Page) -> Iterator[str]:
+    wide = int(page.evaluate(_TOO_WIDE))
+    if wide > 0:
+        yield f"{wide} pixels too wide"
+
+
+def _in_view(page: Page) -> Iterator[str]:
+    yield from _walk(page)
+    yield from _hindrances(page)
+
+
+def _walk(page: Page) -> Iterator[str]:
     """Press Tab until everything was visited that can be."""
     stops = min(int(page.evaluate(_STOPS)), MOST_STOPS)
-    page.evaluate("document.activeElement && document.activeElement.blur()")
     for _ in range(stops + 1):
         page.keyboard.press("Tab")
-    return page.evaluate(_WAY, stops)
+    way = page.evaluate(_WAY, stops)
+    yield from (f"not reached by Tab: {each}" for each in way["missed"])
+    yield from (f"focus not seen: {each}" for each in way["unseen"])
 
 
-def _hindrances(page: Page) -> list[str]:
-    options = {"resultTypes": ["violations"], "preload": False}
-    found = Axe().run(page, options=options).response["violations"]
-    return [
-        f"{each['impact']}: {each['id']} ({each['help']}), {len(each['nodes'])} times: {_first(each)}"
-        for each in found
-        if each["impact"] in GRAVE
-    ]
+def _hindrances(page: Page) -> Iterator[str]:
+    found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+    for each in found:
+        if each["impact"] in GRAVE:
+            yield f"axe: {each['impact']}: {each['id']} ({each['help']}), {len(each['nodes'])} times: {_first(each)}"
 
 
 def _first(violation: dict[str, Any]) -> str:
@@ -153,12 +171,11 @@ def main(pages: list[str]) -> int:
     bad = 0
     with browser() as on:
         for name in pages:
-            for width in (PHONE, DESK):
-                for scheme in ("light", "dark"):
-                    wrong = look(on, Path(name).resolve(), width, scheme).wrong()  # type: ignore[arg-type]  # one of the two
-                    bad += len(wrong)
-                    sys.stdout.write(f"{name} {width} {scheme}: {'nothing wrong' if not wrong else ''}\n")
-                    sys.stdout.writelines(f"    {line}\n" for line in wrong)
+            wrong = look(on, Path(name).resolve())
+            bad += len(wrong)
+            sys.stdout.writelines(
+                f"{line}\n" for line in (f"{name}:{'' if wrong else ' nothing wrong'}", *(f"    {each}" for each in wrong))
+            )
     return int(bool(bad))
 
 

@@ -21,7 +21,7 @@ def looked(chromium: Browser, folder: Path, old: str = "", new: str = "", *, pol
     text = WHOLE.replace(old, new) if old else WHOLE
     path = folder / "page.html"
     path.write_text(strict(text) if policy else text)
-    return look(chromium, path).wrong()
+    return look(chromium, path)
 
 
 def test_nothing_is_wrong_with_a_whole_page(chromium: Browser, tmp_path: Path) -> None:
