@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAGE := images/stage.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vm browser drill drill-vm drill-ssh prove test lint format docs publish lock clean
+.PHONY: help setup vm browser drill drill-vm drill-ssh prove test lint format docs publish pictures lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -45,7 +45,7 @@ prove: setup  ## Break copies of the sample, one fault at a time, show which che
 
 test: vm browser lint  ## Lint, types, layers, and all tests: unit, contract, system
 	@$(STAGE) "unit tests" $(BIN)/pytest -q -n 2 tests/unit
-	@$(STAGE) "pages in a browser" $(BIN)/pytest -q -n 2 --dist loadfile tests/pages
+	@$(STAGE) "pages in a browser" $(BIN)/pytest -q -n 2 tests/pages
 	@# The file that takes longest comes first, so that neither process waits for the other at the end.
 	@$(STAGE) "contract and system tests" $(BIN)/pytest -v -n 2 --dist loadfile --no-loadscope-reorder --durations=20 \
 		tests/system/test_prove.py tests/contract tests/system
@@ -63,6 +63,9 @@ format: .venv/installed  ## Format the code
 docs: .venv/installed  ## Write docs/plan.md from the plan's model, docs/findings.md from the catalogue
 	@$(BIN)/python -m muster.plan_docs docs/plan.md
 	@$(BIN)/python -m muster.findings_docs docs/findings.md
+
+pictures: browser  ## Take the pictures in docs/pictures, of pages that are made from recorded drills
+	@PYTHONPATH=fixtures:. $(BIN)/python -m tests.pages.pictures docs/pictures
 
 publish: .venv/installed  ## Make a static site of all reports in DIR=..., to put anywhere (OPTIONS="--retain 400d")
 	@# The shell takes DIR from the environment, so that it can have any letters.
