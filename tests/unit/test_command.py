@@ -31,10 +31,19 @@ def words_of(page: Path) -> str:
 def test_every_report_of_an_old_journal_is_built_and_says_what_it_said_then(name: str, tmp_path: Path) -> None:
     assert main(["report", str(JOURNALS / f"{name}.jsonl"), "--out", str(tmp_path)]) == 0
     folder = tmp_path / "journals"
-    assert sorted(path.name for path in folder.iterdir()) == [f"drill-{name}.html", f"record-{name}.json"]
+    runbook = {f"runbook-{name}.{form}" for form in ("md", "html", "sh")} if name == "2-recovered" else set()
+    assert {path.name for path in folder.iterdir()} == {f"drill-{name}.html", f"record-{name}.json"} | runbook
     assert SAID[name][1] in words_of(folder / f"drill-{name}.html").replace("&#39;", "'")
     figures = json.loads((folder / f"record-{name}.json").read_text())["figures"]
     assert figures["verdict"] == SAID[name][0]
+
+
+def test_a_runbook_is_built_again_with_the_commands_that_recovered_it(tmp_path: Path) -> None:
+    main(["report", str(JOURNALS / "2-recovered.jsonl"), "--out", str(tmp_path)])
+    script = tmp_path / "journals" / "runbook-2-recovered.sh"
+    assert os.access(script, os.X_OK)
+    assert "restic --repo /mnt/usb/telemetry" in script.read_text()
+    assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
 
 
 def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:

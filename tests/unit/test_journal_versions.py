@@ -1,6 +1,6 @@
 """Journals that earlier versions of Muster wrote are still read, and say what they said then.
 
-Those in tests/data/journals were written by real drills of the sample; long outputs of commands are cut short in them.
+Those in tests/data/journals were written by real drills of the sample; long commands and outputs are cut short in them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ SAID = {
         "recovered",
         "telemetry-pi is back and correct, 11 min 56 s after the loss was declared, with data at most 11.4 s old.",
     ),
+    "2-recovered": (
+        "recovered",
+        "telemetry-pi is back and correct, 12 min 11 s after the loss was declared, with data at most 19.6 s old.",
+    ),
     "1-failed-rpo": ("failed", "RPO of readings: 22 min 39 s is more than the promised 15 min."),
     "1-failed-password": ("failed", "usb: The password does not open the repository, or its key file is gone."),
     "1-cut-off": ("not proven", "restore:usb/archive and inspect:usb were cut short: the drill ended first"),
@@ -48,9 +52,9 @@ def test_each_journal_that_is_kept_has_its_words_here() -> None:
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_it_is_of_version_1_and_says_what_it_said_then(name: str) -> None:
+def test_it_is_of_the_version_in_its_name_and_says_what_it_said_then(name: str) -> None:
     path = JOURNALS / f"{name}.jsonl"
-    assert first_of(path)["v"] == 1
+    assert str(first_of(path)["v"]) == name.partition("-")[0]
     record = record_of(path)
     assert record.verdict == SAID[name][0]
     assert SAID[name][1] in (headline(record), *record.reasons)
@@ -120,7 +124,7 @@ def test_a_line_nested_without_end_is_no_event(tmp_path: Path) -> None:
 def test_no_kept_journal_has_a_secret_or_a_path_of_the_machine_that_wrote_it() -> None:
     for path in JOURNALS.glob("*.jsonl"):
         text = path.read_text(encoding="utf-8")
-        assert path.stat().st_size < 100_000
+        assert path.stat().st_size < 110_000
         assert not [word for word in ("/work/", "/tmp/pytest", "PRIVATE KEY", "RESTIC_PASSWORD=") if word in text]  # noqa: S108
 
 
