@@ -127,7 +127,9 @@ def test_a_run_whose_journal_has_gone_is_told_from_its_figures(out: Path) -> Non
     for name in ("a-good", "b-bad", "c-late"):
         (out / name / "journal.jsonl").unlink()
     page = write_index(out).read_text()
-    assert "Its journal has gone" in page
+    told = text_of(page.partition('<details class="latest"')[2].partition("</details>")[0])
+    assert "Failed telemetry-pi on 2026-04-30: RTO 14 min 08 s of 12 min, RPO " in told
+    assert "RTO of telemetry: 14 min 08 s is more than the promised 12 min." in told
     assert page.partition('id="over-time"')[2].count("<svg") >= 3
     assert re.findall(r'<svg class="plot".*?</svg>', page) == re.findall(r'<svg class="plot".*?</svg>', before)
 
