@@ -163,6 +163,22 @@ def test_markdown_of_the_latest_run_escapes_what_machines_say(tmp_path: Path, ca
     assert not re.findall("<(?:img|a|code|h1)[ >]", html)
 
 
+def test_the_summary_says_what_to_change_next_and_nothing_ends_its_fence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal, path = missed(tmp_path)
+    main(["report", str(journal)])
+    kept = json.loads(path.read_text())
+    kept["figures"]["proposals"] = [{"title": "Back up *more*", "change": "-a\n```\n# loud", "effect": ""}]
+    path.write_text(json.dumps(kept))
+    capsys.readouterr()
+    main(["summary", "--reports", str(tmp_path)])
+    html = MarkdownIt("commonmark").enable("table").render(capsys.readouterr().out)
+    assert "What to change next" in html
+    assert "Back up *more*" in html
+    assert "<h1>" not in html
+
+
 def test_a_summary_of_no_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["summary", "--reports", str(tmp_path)]) == 0
     assert "No drill has been run." in capsys.readouterr().out

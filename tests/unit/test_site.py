@@ -167,30 +167,44 @@ def test_links_in_the_reports_are_not_followed(reports: Path, tmp_path: Path) ->
     assert not (tmp_path / "site" / "a-first" / "runbook.html").exists()
 
 
-def test_runs_that_are_too_old_leave_the_site_and_its_index(reports: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def better(reports: Path) -> Path:
+    """The same, and a newer one that was good, so that nobody looks for the oldest any more."""
+    passing(reports / "c-third", NOW - timedelta(days=2))
+    return reports
+
+
+def test_of_a_run_that_is_too_old_only_the_figures_stay(better: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    publish(reports, site)
-    shutil.rmtree(reports / "a-first")
-    done = publish(reports, site, retain=timedelta(days=30))
-    assert not (site / "a-first").exists()
-    assert [run.name for run in history(site)[0]] == ["b-second"]
-    assert {str(path) for path in done.removed} == {"a-first/record.json", "a-first/report.html", "a-first/runbook.sh"}
+    publish(better, site)
+    shutil.rmtree(better / "a-first")
+    done = publish(better, site, retain=timedelta(days=30))
+    assert {str(path) for path in done.removed} == {"a-first/report.html", "a-first/runbook.sh"}
+    assert set(tree(site / "a-first")) == {"record.json"}
+    assert [run.name for run in history(site)[0]] == ["c-third", "b-second", "a-first"]
 
 
-def test_a_run_that_is_too_old_is_not_published_again(reports: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_too_old_is_not_published_again(better: Path, tmp_path: Path) -> None:
     for _ in range(2):
-        publish(reports, tmp_path / "site", retain=timedelta(days=30))
-        assert not (tmp_path / "site" / "a-first").exists()
-    assert (reports / "a-first" / "journal.jsonl").is_file()
+        assert not publish(better, tmp_path / "site", retain=timedelta(days=30)).left
+        assert set(tree(tmp_path / "site" / "a-first")) == {"record.json"}
+    assert (better / "a-first" / "journal.jsonl").is_file()
 
 
-def test_what_was_changed_by_hand_or_added_is_not_removed_with_an_old_run(reports: Path, tmp_path: Path) -> None:
+def test_the_newest_drill_and_the_newest_good_one_stay_however_old_they_are(reports: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert not publish(reports, tmp_path / "site", retain=timedelta(seconds=1)).removed
+    assert (tmp_path / "site" / "a-first" / "runbook.sh").is_file()
+    assert (tmp_path / "site" / "b-second" / "report.html").is_file()
+
+
+def test_what_was_changed_by_hand_or_added_is_not_removed_with_an_old_run(better: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    publish(reports, site)
+    publish(better, site)
     (site / "a-first" / "report.html").write_text("with my notes")
     (site / "a-first" / "photo.jpg").write_text("of the card")
-    publish(reports, site, retain=timedelta(days=30))
-    assert set(tree(site / "a-first")) == {"report.html", "photo.jpg"}
+    publish(better, site, retain=timedelta(days=30))
+    assert set(tree(site / "a-first")) == {"report.html", "photo.jpg", "record.json"}
 
 
 def test_a_publishing_that_was_killed_is_finished_by_the_next(
