@@ -3,7 +3,7 @@
 # Says in one sentence what it needs when it cannot. Does nothing, at once, when everything is there.
 # `host.sh python` asks for no more than a Python that can make a virtual environment; `host.sh vm` for what virtual Pis need
 # on top of all else: QEMU for both architectures, and the programs that read their disks; `host.sh browser` for no more than
-# the browser that Muster's own tests open its pages in, and a font that has their signs.
+# the browser that Muster's own tests open its pages in, a font that has their signs, and the git that workflows are run with.
 set -eu
 
 PATH=$PATH:/usr/sbin:/sbin  # where the engine and iptables are, which a user's own path leaves out
@@ -53,6 +53,7 @@ if [ "${1:-}" = python ]; then
 fi
 
 if [ "${1:-}" = browser ]; then
+    command -v git >/dev/null || install_missing git
     for browser in chromium chromium-browser google-chrome; do command -v "$browser" >/dev/null && exit 0; done
     install_missing chromium fonts-dejavu-core
     exit 0

@@ -31,8 +31,9 @@ def pytest_drill_machine(plan, labels):
 """
 SHIMS = {
     "sudo": 'exec "$@"',
-    # What would be installed must be there to be had; that it is installed needs another machine.
-    "apt-get": 'case $1 in update) ;; *) exec /usr/bin/apt-get --simulate "$@" >/dev/null ;; esac',
+    # What would be installed must be there to be had, as far as this machine has lists of packages.
+    "apt-get": "ls /var/lib/apt/lists/*Packages* >/dev/null 2>&1 || exit 0\n"
+    '[ "$1" = update ] || exec /usr/bin/apt-get --simulate "$@" >/dev/null',
 }
 
 
