@@ -291,3 +291,14 @@ def test_a_foreign_record_in_a_site_is_not_remembered(reports: Path, tmp_path: P
     (tmp_path / "site" / "z" / "record.json").write_text(json.dumps({"muster": "record", "figures": {}}))
     remember(tmp_path / "site", tmp_path / "fresh")
     assert not (tmp_path / "fresh" / "z").exists()
+
+
+def test_the_runbook_of_a_plan_lies_beside_the_index_and_a_run_without_one_leaves_it_there(reports: Path, tmp_path: Path) -> None:
+    for form in ("md", "html", "sh"):
+        (reports / f"runbook-telemetry.{form}").write_text("how to do it")
+    publish(reports, tmp_path / "site")
+    shutil.rmtree(reports)
+    failing(reports / "c-third", NOW)
+    publish(reports, tmp_path / "site")
+    assert (tmp_path / "site" / "runbook-telemetry.sh").read_text() == "how to do it"
+    assert "runbook-telemetry.html" in Links(tmp_path / "site" / "index.html").found
