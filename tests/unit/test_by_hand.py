@@ -22,8 +22,7 @@ from muster.drill import Drill
 from muster.incidents import Incident, by_hand
 from muster.journal import Journal
 from muster.plan import load
-from muster.plan.expect import Expect
-from muster.steps.by_hand import shell
+from muster.steps.by_hand import repositories, shell
 from muster.steps.context import Recovering
 from tests.fake.machine import _MANIFEST, NOW, SECRET, FakeMachine, write_plan
 
@@ -62,97 +61,6 @@ def run(script: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str
 
 def everything(typed: Typed) -> list[str]:
     return [command for event in typed.values() for command in (*event["commands"], event["check"]) if command]
-
-
-class TestCommandsOfAPlan:
-    """They mean in a script with `set -eu`, and one after the other in a shell, what they mean in a shell of their own."""
-
-    COMMANDS = (
-        "echo 'a  b'",
-        'echo "it\'s" "a \\"b\\""',
-        "false; echo goes on",
-        "echo ${NEVER_SET}-x",
-        'echo "${NEVER_SET:-else}"',
-        "cd / && pwd",
-        "false && true",
-        "! true",
-        "exit 3",
-        "echo one\n\necho two",
-        "echo one\n#: end\necho two",
-        "echo one\n  seen it\necho two",
-        "cat <<E\n\nhere `echo document`\nE",
-        "echo hi # there",
-        "echo $(echo inner)",
-        "echo a | tr a b",
-        "printf '%s\\n' 'back\\slash' \"dollar \\$x\"",
-        "export LEFT=behind; echo $LEFT",
-        "echo $(",
-        "echo 'open",
-        " echo led in ",
-    )
-
-    @pytest.mark.parametrize("command", COMMANDS)
-    def test_they_say_and_end_as_they_do_by_themselves(self, command: str) -> None:
-        alone = run(command)
-        typed = shell.of_plan(command)
-        written = run(f"set -eu\n{typed}\n")
-        assert (written.returncode, written.stdout) == (alone.returncode, alone.stdout)
-
-    @pytest.mark.parametrize("command", COMMANDS)
-    def test_nothing_of_them_looks_like_the_end_of_a_command(self, command: str) -> None:
-        lines = shell.of_plan(command).split("\n")
-        assert not any(re.match(r"\s*($|#|```|~~~|(step|seen|need|by_hand|ran)\b)", line) for line in lines)
-
-    def test_a_simple_one_stands_as_it_is(self) -> None:
-        for command in ("ask-app --all 'x; y'", 'sql "select (1)"', 'db "${DB:-/var/lib/a.db}" | tail -n 1'):
-            assert shell.of_plan(command) == command
-
-    def test_another_user_gets_the_same_words(self) -> None:
-        command = "echo 'a'\n\necho \"$HOME\""
-        assert shlex.split(shell.of_plan("echo 'a' \"$HOME\"", "postgres")) == [
-            *("runuser", "-u", "postgres", "--", "sh", "-c"),
-            "echo 'a' \"$HOME\"",
-        ]
-        assert run(shell.of_plan(command, "postgres").replace("runuser -u postgres -- ", "")).stdout == run(command).stdout
-
-    def test_of_several_commands_the_first_failure_is_the_end(self, tmp_path: Path) -> None:
-        block = shell.together(["cd /", "false", "echo no further"])
-        done = run(f"set -e\n{block}\necho beyond", cwd=tmp_path)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert run(f"{shell.together(['cd /', 'true'])}\npwd", cwd=tmp_path).stdout == f"{tmp_path}\n"
-
-
-class TestAnswers:
-    @pytest.mark.parametrize(
-        ("command", "expect", "right"),
-        [
-            ("echo it is stored", {"contains": "stored"}, True),
-            ("echo it is lost", {"contains": "stored"}, False),
-            ("echo stored; exit 1", {"contains": "stored"}, False),
-            ("echo stored; exit 4", {"contains": "stored", "exit": 4}, True),
-            ("echo stored", {"contains": "stored", "exit": 4}, False),
-            ("echo '-n $(id)'", {"contains": "-n $(id)"}, True),
-            ("printf 'a\\n\\nb\\n'", {"contains": "a\n\nb"}, True),
-            ("printf 'b\\n'", {"contains": "a\n\nb"}, False),
-            ("echo fine", {"excludes": "error"}, True),
-            ("echo an error", {"excludes": "error"}, False),
-            ("echo 0", {"matches": "^0$"}, True),
-            ("echo 10", {"matches": "^0$"}, False),
-            ("echo rows: 12", {"matches": r"rows: [1-9]\d*", "excludes": "error"}, True),
-        ],
-    )
-    def test_they_are_judged_as_the_drill_judges_them(self, command: str, expect: dict[str, Any], right: bool) -> None:  # noqa: FBT001
-        check = shell.judged(command, "root", Expect(**expect))
-        assert (run(check).returncode == 0) is right
-
-    def test_one_that_is_expected_to_fail_does_not_end_the_script(self) -> None:
-        assert run(f"set -eu\n{shell.asked('exit 3', 'root', Expect(exit=3))}\necho on").stdout == "on\n"
-        assert run(f"set -eu\n{shell.asked('exit 2', 'root', Expect(exit=3))}\necho on").returncode == 1
-
-    def test_what_to_see_is_a_sentence(self) -> None:
-        assert shell.expected(Expect(contains="pong")) == 'The answer holds "pong".'
-        assert shell.expected(Expect()) == "It ends without an error."
-        assert shell.expected(Expect(exit=3)) == "It ends with status 3."
 
 
 class TestARecovery:
@@ -271,6 +179,39 @@ class TestTheRestorePoint:
         command = drilled({r"\bsnapshots$": (0, json.dumps([_snapshot("a", 1, paths=("/",))]))})["restore:usb"]["commands"][0]
         assert "--path" not in command
         assert "latest" in command
+
+
+class TestRepositoriesElsewhere:
+    REMOTE = """
+[repositories.away]
+url = "sftp:backup@nas:/restic/pi"
+media = "disk"
+password = { file = "password" }
+ssh_key = { file = "password" }
+known_hosts = "password"
+
+[repositories.cloud]
+url = "s3:s3.invalid/pi"
+media = "cloud"
+password = { file = "password" }
+environment = { AWS_SECRET_ACCESS_KEY = { file = "password" } }
+"""
+
+    def test_ssh_gets_the_key_and_the_host_keys_that_hands_have_put_there(self, tmp_path: Path) -> None:
+        words = shlex.split(self._typed(tmp_path, "away"))
+        assert words[:3] == ["restic", "--repo", "sftp:backup@nas:/restic/pi"]
+        arguments = shlex.split(words[words.index("-o") + 1].removeprefix("sftp.args="))
+        assert arguments[arguments.index("-i") + 1] == "/run/recovery/away.key"
+        assert "UserKnownHostsFile=/run/recovery/away.known_hosts" in arguments
+        assert not any("Proxy" in word for word in arguments)
+
+    def test_variables_come_from_their_file(self, tmp_path: Path) -> None:
+        assert self._typed(tmp_path, "cloud").startswith(". /run/recovery/cloud.env; restic --repo s3:s3.invalid/pi ")
+
+    def _typed(self, tmp_path: Path, name: str) -> str:
+        path = write_plan(tmp_path)
+        path.write_text(path.read_text() + self.REMOTE)
+        return repositories.restic(name, load(path).repositories[name], "snapshots")
 
 
 HOSTILE = "/srv/it's $(touch x) `y` \\z"
