@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from muster.machines import engine
+from muster.plan import load
 from muster.runbook.reading import read
 from tests.system import small
-from tests.system.breaking import Sample, found, lost, told
+from tests.system.breaking import Sample, found, lost, outcome, told
 from tests.system.following import Shelf, became, commands, of_a_person, without
 from tests.system.running import written_plan
 
@@ -149,11 +150,25 @@ class TestOfAPerson:
 
 
 class TestOfTheSample:
-    def test_a_load_that_somebody_forgot_is_told_with_what_does_it(self, system: Sample) -> None:
+    @pytest.fixture(scope="class")
+    def shelf(self, system: Sample) -> Shelf:
         home = system.copy("followed")
         shelf = Shelf(written_plan(home), system.out, lost(home))
         assert shelf.wrote.verdict == "recovered", told(shelf.wrote)
+        return shelf
+
+    def test_every_check_and_figure_passes_after_its_script_as_it_stands(self, shelf: Shelf) -> None:
+        record = shelf.follow(shelf.script)
+        assert record.verdict == "recovered", told(record)
+        assert len(became(record, "done")) == len(record.handbook.followed) == len(read(shelf.script).steps)
+        asked = [step for step in record.steps.values() if step.kind in ("smoke", "metric")]
+        assert len(asked) == len(load(shelf.plan).smoke) + len(load(shelf.plan).metrics)
+        assert outcome(record, *(step.name for step in asked)) == {"done"}
+
+    def test_a_load_that_somebody_forgot_is_told(self, shelf: Shelf) -> None:
         command = next(command for of, command in commands(read(shelf.script)) if of == "load:readings")
         record = shelf.follow(shelf.script, lambda text: of_a_person(without(f"{command}\nran\n")(text)))
         assert record.verdict == "failed", told(record)
-        assert "load" in told(record)
+        (failed,) = became(record, "failed")
+        assert found(record, "runbook-step-failed", f"step {failed.number}")
+        assert "ingest" in failed.title or "readings" in failed.title, told(record)
