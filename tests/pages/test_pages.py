@@ -28,6 +28,5 @@ def test_text_that_means_harm_is_shown_and_does_none(chromium: Browser, tmp_path
         links = page.evaluate("[...document.links].map(each => each.protocol)")
     assert set(links) <= {"file:", "https:", "http:"}
     assert {mark for mark in "\x1b\x07\u202e\u2066" if mark in shown} == set()
-    if name == "harmful-of-pytest":
-        return  # which has no room for all of it
-    assert [text for text in hostile.SHOWN if text not in shown] == []
+    if name != "harmful-of-pytest":  # which has no room for all of it
+        assert [text for text in hostile.SHOWN if text[:300] not in shown] == []
