@@ -67,6 +67,15 @@ def attic(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     return shelf
 
 
+@pytest.fixture(scope="module")
+def shelf(system: Sample) -> Shelf:
+    """What is left of a sample Pi, and the runbooks that the drill of its recovery wrote."""
+    home = system.copy("followed")
+    shelf = Shelf(written_plan(home), system.out, lost(home))
+    assert shelf.wrote.verdict == "recovered", told(shelf.wrote)
+    return shelf
+
+
 @pytest.fixture
 def own(attic: Shelf, tmp_path: Path) -> Path:
     """A runbook that the owner of the small Pi wrote."""
@@ -150,13 +159,6 @@ class TestOfAPerson:
 
 
 class TestOfTheSample:
-    @pytest.fixture(scope="class")
-    def shelf(self, system: Sample) -> Shelf:
-        home = system.copy("followed")
-        shelf = Shelf(written_plan(home), system.out, lost(home))
-        assert shelf.wrote.verdict == "recovered", told(shelf.wrote)
-        return shelf
-
     def test_every_check_and_figure_passes_after_its_script_as_it_stands(self, shelf: Shelf) -> None:
         record = shelf.follow(shelf.script)
         assert record.verdict == "recovered", told(record)
