@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,14 @@ def test_a_page_of_the_same_style_knows_every_colour_of_the_pictures(figures: di
     assert len(used) > 8
     for name in used:
         assert style.count(f"{name}:") >= 2, f"{name} is not of both colour schemes"
+
+
+def test_drills_of_one_run_measure_repositories_together(figures: dict[str, Any]) -> None:
+    usb, offsite = {"stored": {"usb": [100, 1]}}, {"stored": {"offsite": [90, 1]}}
+    first, second = runs(figures, usb, offsite)
+    (later,) = runs(figures, {"stored": {"usb": [200, 2], "offsite": [190, 2]}})
+    trend = trends.sizes([first, replace(second, name=first.name), replace(later, name="later")], "x")
+    assert {line.name: [point.value for point in line.points] for line in trend.lines} == {
+        "usb": [100, 200],
+        "offsite": [90, 190],
+    }
