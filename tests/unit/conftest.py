@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib.figure  # noqa: F401  # pytester forgets modules that it has loaded, and numpy cannot be loaded twice
 import pytest
 
 from tests.fake.folder import ROOT, Folder
