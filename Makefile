@@ -46,9 +46,9 @@ prove: setup  ## Break copies of the sample, one fault at a time, show which che
 test: vm browser lint  ## Lint, types, layers, and all tests: unit, contract, system
 	@$(STAGE) "unit tests" $(BIN)/pytest -q -n 2 tests/unit
 	@$(STAGE) "pages in a browser" $(BIN)/pytest -q -n 2 tests/pages
-	@# The file that takes longest comes first, so that neither process waits for the other at the end.
+	@# In their own order: the file that takes longest comes first.
 	@$(STAGE) "contract and system tests" $(BIN)/pytest -v -n 2 --dist loadfile --no-loadscope-reorder --durations=20 \
-		tests/system/test_prove.py tests/contract tests/system
+		tests/contract tests/system
 
 lint: .venv/installed  ## Only lint, types and layers
 	@$(BIN)/ruff check --quiet .
