@@ -67,8 +67,10 @@ class Sample:
     def backed_up(self, name: str, do: str, undo: str = "true", *, backup: str | None = "") -> Path:
         """What is left of a Pi that `do` broke before it backed itself up, and that is lost then; `undo` heals the living one.
 
-        `backup` holds options of its backup; without one nothing is backed up.
+        `backup` holds options of its backup; without one nothing is backed up. A station has a reading of this moment then: how
+        long ago other tests had it measure something is no loss of data.
         """
+        self.living.feed(1)
         try:
             self.living.run(do)
             if backup is not None:
