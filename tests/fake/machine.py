@@ -159,6 +159,9 @@ class FakeMachine:
         if self.engine:
             raise EngineError(self.engine)
 
+    def start(self) -> None:
+        """Nothing: it is there as soon as it is thought of."""
+
     def provision(self) -> None:
         self._note("provision")
         if self.hang == "provision":

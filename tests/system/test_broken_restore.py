@@ -18,8 +18,9 @@ class Spoilt(Container):
 
     spoil: str = "true"
 
-    def provision(self) -> None:
-        super(Spoilt, self).provision()  # slots make this a class of its own, which a bare super() does not know
+    def start(self) -> None:
+        super(Spoilt, self).start()  # slots make this a class of its own, which a bare super() does not know
+        super(Spoilt, self).provision()
         assert self.run(self.spoil, timeout=timedelta(seconds=20)).ok
 
 

@@ -138,7 +138,7 @@ def test_what_breaks_while_the_machine_is_made_ready_is_said_by_the_first_step(m
     drill = make(machine)
     with pytest.raises(HarnessError, match="Muster itself broke while the machine was made ready: ZeroDivisionError"):
         drill.reach("provisioned")
-    with pytest.raises(Blocked, match="provision error: Muster itself broke"):
+    with pytest.raises(Blocked, match="machine error: Muster itself broke"):
         drill.reach("restored", Row("dataset", "etc"))
     drill.close()
     assert drill.record.verdict == "not proven"
