@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,9 +40,9 @@ def _drills_the_sample(item: pytest.Item) -> bool:
     return any(isinstance(plan, Plan) and plan.path == PLAN for plan in asked)
 
 
-def pytest_drill_network(plan: Plan, network: str, labels: Mapping[str, str]) -> Mapping[str, str] | None:
-    """Put the sample's off-site store, read-only, on the network of a drill that recovers the sample, or a copy of it."""
-    home = sample_copy.home_of(plan.path)
+def pytest_drill_network(plan: Plan, reached: Sequence[str], network: str, labels: Mapping[str, str]) -> Mapping[str, str] | None:
+    """Put the sample's off-site store, read-only, on the network of a drill of the sample, or of a copy, that looks into it."""
+    home = sample_copy.home_of(plan.path) if reached else None
     return sample.store_for(engine.connect(), home)(network, labels) if home else None
 
 

@@ -114,7 +114,7 @@ class Sample:
 
     def _session(self, home: Path, options: Options, *, store: bool, make_machine: MakeMachine | None) -> Session:
         put_store = sample.store_for(self.client, home)
-        on_network = (lambda _, network, labels: put_store(network, labels)) if store else None
+        on_network = (lambda _plan, _reached, network, labels: put_store(network, labels)) if store else None
         return Session(options, on_network=on_network, make_machine=make_machine, say=lambda _: None)
 
 

@@ -20,7 +20,7 @@ def recovered(system: Sample) -> Record:
     put_store = sample.store_for(system.client, home)
     session = Session(
         Options(system.out, new_run(), lost_at=lost(home)),
-        on_network=lambda _, network, labels: put_store(network, labels),
+        on_network=lambda _plan, _reached, network, labels: put_store(network, labels),
         say=lambda _: None,
     )
     try:

@@ -22,7 +22,7 @@ def drilled(system: Sample, home: Path, name: str, words: Mapping[str, Any]) -> 
     """The record of a drill of that incident, of what is left in `home`."""
     put_store = sample.store_for(system.client, home)
     options = Options(system.out, new_run(), lost_at=lost(home))
-    session = Session(options, on_network=lambda _, network, labels: put_store(network, labels), say=lambda _: None)
+    session = Session(options, on_network=lambda _plan, _reached, network, labels: put_store(network, labels), say=lambda _: None)
     try:
         session.drill(load(written_plan(home)), name, **words).conclude()
     except (MusterError, Blocked):

@@ -33,7 +33,7 @@ def lost_pi(
     """A clean machine with all that the lost Pi had, before anything is recovered on it."""
     plan = load(written_plan(home, change))
     options = Options(system.out, new_run(), lost_at=datetime.now(UTC))
-    session = Session(options, lambda _, *told: on_network(*told), say=lambda _: None, change_key=change_key)
+    session = Session(options, lambda _plan, _reached, *told: on_network(*told), say=lambda _: None, change_key=change_key)
     try:
         drill = session.drill(plan, "compromise", first_sign=datetime.now(UTC))
         drill.context.machine.prepare(lambda _: None)
