@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from telemetry import mqtt
+from telemetry.notes import worded
 from telemetry.settings import Failed, secret, stamp
 
 SENSORS = ("attic", "boiler", "cellar", "garden µ-climate", "greenhouse", "well")
@@ -15,17 +16,12 @@ EVENTS = ("door", "motion", "pump", "valve")
 NOTE_EVERY = 10  # readings from one note to the next
 
 
-def note_of(sensor: str, at: str) -> str:
-    """Write what the owner noted with a reading; it names the reading, so that a mixed-up note is seen."""
-    return f"{sensor} at {at}: inspected, all well"
-
-
 def reading(number: int, at: str) -> dict[str, object]:
     """Make one reading."""
     sensor = SENSORS[number % len(SENSORS)]
     made: dict[str, object] = {"at": at, "sensor": sensor, "value": round(20 + 8 * math.sin(number / 40), 3)}
     if number % NOTE_EVERY == 0:
-        made["note"] = note_of(sensor, at)
+        made["note"] = worded(sensor, at)
     return made
 
 

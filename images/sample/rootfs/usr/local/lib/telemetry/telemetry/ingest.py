@@ -7,8 +7,8 @@ import psycopg2
 from cryptography.fernet import MultiFernet
 from psycopg2.extras import execute_values
 
-from telemetry import mqtt
-from telemetry.settings import DATABASE, Failed, notes
+from telemetry import mqtt, notes
+from telemetry.settings import DATABASE, Failed
 
 SCHEMA = """
 create table reading (
@@ -37,7 +37,7 @@ def row_of(payload: bytes, box: MultiFernet) -> Row | None:
 
 def main() -> None:
     """Store readings until the broker or the database goes away."""
-    box = notes()
+    box = notes.box()
     try:
         database = psycopg2.connect(DATABASE)
     except psycopg2.Error as error:

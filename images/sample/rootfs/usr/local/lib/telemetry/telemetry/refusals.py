@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import load_pem_x509_certificate
 
-from telemetry import certificates, hostkeys, mqtt
+from telemetry import certificates, hostkeys, mqtt, notes
 from telemetry.settings import (
     CA,
     CLIENTS,
@@ -30,7 +30,6 @@ from telemetry.settings import (
     SERVERS,
     Failed,
     acting_as,
-    notes,
 )
 
 WORKS, REFUSED, NOT_ASKED = 0, 1, 126  # exit statuses; the last is what a shell says of a command that it could not run
@@ -102,7 +101,7 @@ def decrypt(old: Path) -> Iterator[str]:
     opened = sum(map(_opens(box), tokens))
     if opened:
         yield f"the application key: it opens {opened} of {len(tokens)} notes"
-    elif not all(map(_opens(notes()), tokens)):
+    elif not all(map(_opens(notes.box()), tokens)):
         raise Failed("there are notes that no key opens")
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import psycopg2
 from cryptography.fernet import InvalidToken
 
-from telemetry import change, credentials, roles
+from telemetry import change, credentials, notes, roles
 from telemetry.credentials import Files, run
-from telemetry.settings import DATABASE, KEYS, Failed, acting_as, notes, secret
+from telemetry.settings import DATABASE, KEYS, Failed, acting_as, secret
 
 UNIT = "telemetry-rotation.service"
 SAID = Path("/run/telemetry-rotation.said")  # what the unit said last; its systemd unit says so, too
@@ -75,7 +75,7 @@ def encrypt_anew() -> None:
 
 
 def _encrypt_all(cursor: psycopg2.extensions.cursor) -> None:
-    box = notes()
+    box = notes.box()
     cursor.execute("select id, note from reading where note is not null for update")
     for number, note in cursor.fetchall():
         try:

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography.fernet import Fernet, MultiFernet
-
 CONFIG = Path("/etc/telemetry/config")
 KEYS = Path("/etc/telemetry/keys")
 CA = CONFIG / "ca.crt"
@@ -39,17 +37,6 @@ def secret(name: str) -> str:
     if not value:
         raise Failed(f"the secret {KEYS / name} is empty")
     return value
-
-
-def notes() -> MultiFernet:
-    """Open and close notes: with the first line of the application key's file, and open those of the other lines as well.
-
-    There is one line, but for as long as the notes are encrypted anew.
-    """
-    try:
-        return MultiFernet([Fernet(line) for line in secret("app.key").split()])
-    except ValueError:
-        raise Failed(f"{KEYS / 'app.key'} holds no key") from None
 
 
 def stamp(when: datetime | None = None) -> str:

@@ -11,7 +11,8 @@ import psycopg2
 from cryptography.fernet import InvalidToken
 from psycopg2.extensions import connection
 
-from telemetry.settings import DASHBOARD, DASHBOARD_PASSWORD, STATUS_SOCKET, notes, ready, secret, stamp
+from telemetry import notes
+from telemetry.settings import DASHBOARD, DASHBOARD_PASSWORD, STATUS_SOCKET, ready, secret, stamp
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Telemetry</title><h1>Telemetry</h1>
 <p>{readings} readings; the newest is {value} from {sensor} at {at}.</p><p>Last note: {note}</p></html>
@@ -38,7 +39,7 @@ def status() -> dict[str, Any]:
         readings = cursor.fetchone()[0]
         newest, noted = one(cursor), one(cursor, "where note is not null")
     newest.pop("note", None)
-    note = notes().decrypt(bytes(noted["note"])).decode() if noted else None
+    note = notes.box().decrypt(bytes(noted["note"])).decode() if noted else None
     return {"readings": readings, "newest": newest, "note": note}
 
 
@@ -97,7 +98,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 def main() -> None:
     """Serve until told to stop."""
-    notes()  # better to fail here than at the first visitor
+    notes.box()  # better to fail here than at the first visitor
     secret(DASHBOARD_PASSWORD)
     STATUS_SOCKET.unlink(missing_ok=True)
     with Server(str(STATUS_SOCKET), Handler) as server:
