@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAGE := images/stage.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vm browser drill drill-vm drill-ssh prove test lint format docs publish pictures lock clean
+.PHONY: help setup vm browser drill drill-vm drill-ssh prove test lint format bench docs publish pictures lock clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -42,6 +42,9 @@ prove: setup  ## Break copies of the sample, one fault at a time, show which che
 	@$(STAGE) "the sample Pi, unless there is a young one," $(BIN)/python images/sample.py make --max-age 1d
 	@$(STAGE) "the faults" $(BIN)/pytest drills/ --drill-prove -n 2
 	@cp "$$(ls -t reports/*/faults.md | head -n 1)" docs/faults.md
+
+bench: setup  ## Measure how fast drills are, beside scripts by hand; write reports/bench.json, docs/benchmarks.md (OPTIONS="--only critical")
+	@PYTHONPATH=fixtures:. $(STAGE) "the benchmark" $(BIN)/python -m bench $(OPTIONS)
 
 test: vm browser lint  ## Lint, types, layers, and all tests: unit, contract, system
 	@$(STAGE) "unit tests" $(BIN)/pytest -q -n 2 tests/unit
