@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,6 +128,28 @@ def test_a_proposal_that_was_followed_shows_its_effect_in_the_next_run(runs: lis
 def test_proposals_that_nobody_followed_stand_with_how_long_they_have(runs: list[Run]) -> None:
     standing = proposed(runs[12], SLOW[0])
     assert (standing["since"], standing["runs"]) == (runs[4].name, 8)
+
+
+def rto_told(folder: Path, runs: int) -> str:
+    """The first picture of an index over the first runs of the year, with what stands below it."""
+    for journal in year(folder)[runs:]:
+        shutil.rmtree(journal.parent)
+    return write_index(folder).read_text(encoding="utf-8").partition('<figure class="trend">')[2].partition("</figure>")[0]
+
+
+def test_the_index_draws_how_the_rto_goes_on_and_says_the_same_in_words(tmp_path: Path) -> None:
+    told = rto_told(tmp_path, 5)
+    assert told.count('opacity="0.16"') == 1
+    description = told.partition("<desc")[2].partition("</desc>")[0]
+    assert "the RTO is missed in about 7 months (October 2026; between August and December 2026)" in description
+    assert '<p class="coming">With this growth (media by 1.6 GB a month; the repository usb by 1.2 GB) the RTO of 30 min' in told
+    assert "if the data goes on growing, with its range</li>" in told
+
+
+def test_an_index_over_runs_that_foresee_nothing_draws_and_says_nothing(tmp_path: Path) -> None:
+    told = rto_told(tmp_path, 4)
+    assert "<svg" in told
+    assert not [word for word in ("opacity", "coming", "goes on growing", "is missed") if word in told]
 
 
 def test_the_index_tells_of_the_effect_and_of_what_still_stands(out: Path) -> None:
