@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import parts, writing
+from bench.about import about
 from bench.hands import Hands
 from muster.errors import MusterError
 from muster.machines import container, engine
@@ -33,11 +34,12 @@ def main() -> int:
             hands = Hands(engine.connect(), Path(folder), options.rounds, console, as_made=options.as_made)
             container.remove_leftovers(hands.client)
             try:
+                on = about(hands)
                 parts.measure(hands, options.only or list(parts.PARTS))
             finally:
                 hands.remove()
             writing.show(hands.measured, Console())
-            writing.write(hands.measured)
+            writing.write(hands.measured, on, whole=not options.only)
     except MusterError as error:
         console.print(f"bench: {error}", markup=False, soft_wrap=True)
         return 1

@@ -40,11 +40,12 @@ on useradd -r -g telemetry -d /var/lib/telemetry -M -s /usr/sbin/nologin telemet
 on getent group camera > /dev/null || on groupadd -r camera
 on chown -R postgres: /etc/postgresql /var/backups/telemetry/readings
 as_shell 'cd /etc/telemetry/keys && chown telemetry: app.key ./*.password && chown mosquitto: mosquitto.passwd mqtt.key'
-# What a change of owner takes away, a file keeps: its capability, its mode.
+# Some modes and capabilities go with a change of owner, and an access list names users by their old numbers, too.
+# shellcheck disable=SC2016  # expanded in the container
 as_shell 'cd /srv/media && find . -perm /6000 -printf "chmod %#m \"%p\"\n" > /run/modes && getcap -r . > /run/caps &&
     find . ! -path ./ARCHIVE.json -exec chown -h telemetry: {} + && sh /run/modes &&
-    while read -r file caps; do setcap "$caps" "$file"; done < /run/caps &&
-    getfacl -R -n -p . > /run/acls'
+    while read -r file caps; do setcap "$caps" "$file"; done < /run/caps
+    setfacl --set u::rw,u:telemetry:r,u:www-data:rw,g::r,g:camera:r,m::rw,o::r special/acl'
 
 # Services, in order.
 on systemctl daemon-reload
@@ -52,10 +53,12 @@ on systemctl start mosquitto.service
 as_shell 'until nc -z 127.0.0.1 8883 2>&1; do sleep 0.1; done'
 on systemctl start postgresql@17-main.service
 as_shell 'until pg_isready -q; do sleep 0.1; done'
+# shellcheck disable=SC2016  # as above
 as_shell 'dump=$(find /var/backups/telemetry/readings -name "*.dump" | sort | tail -n 1); cd /
     runuser -u postgres -- sh -euc "createuser telemetry
         createdb -O telemetry -T template0 -E UTF8 -l C.UTF-8 telemetry
         pg_restore -d telemetry --exit-on-error" < "$dump"'
+# shellcheck disable=SC2016  # as above
 as_shell 'dump=$(find /var/backups/telemetry/events -name "*.dump" | sort | tail -n 1)
     install -D -o telemetry -g telemetry -m 0640 "$dump" /var/lib/telemetry/events.db && chown telemetry: /var/lib/telemetry'
 for unit in ingest recorder status; do

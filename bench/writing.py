@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.growth import curves
 from bench.hands import Measured
+from bench.page import rendered
 from bench.results import MEANS, WANTED, figures, flat
 from images.sample_pi import ROOT
-
-JSON = ROOT / "reports" / "bench.json"
 
 
 def show(measured: Measured, console: Console) -> None:
@@ -31,6 +32,19 @@ def show(measured: Measured, console: Console) -> None:
     console.print(table)
 
 
-def write(measured: Measured, json_at: Path = JSON) -> None:
-    """Write the figures, and all that they come from."""
-    json_at.write_text(json.dumps({**flat(measured), "measured": measured}, indent=1) + "\n")
+def write(measured: Measured, about: Mapping[str, str], *, whole: bool, root: Path = ROOT) -> None:
+    """Write the figures, and all that they come from; after a `whole` run the page and its picture as well."""
+    (root / "reports" / "bench.json").write_text(
+        json.dumps({**flat(measured), "about": about, "measured": measured}, indent=1) + "\n"
+    )
+    if whole:
+        document(measured, about, root)
+
+
+def document(measured: Measured, about: Mapping[str, str], root: Path = ROOT) -> None:
+    """Write `docs/benchmarks.md`, and the picture of the cost curve if there is one."""
+    from bench.picture import draw  # noqa: PLC0415  # loads what draws, which a part of the benchmark does not need
+
+    (root / "docs" / "benchmarks.md").write_text(rendered(measured, about))
+    if drawn := curves(measured):
+        draw(drawn, root / "docs" / "pictures" / "cost-curve.svg")
