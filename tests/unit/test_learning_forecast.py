@@ -165,8 +165,8 @@ def test_a_forecast_says_what_it_is_from(grown: tuple[Record, list[Figures]]) ->
 def test_what_is_missed_within_a_year_is_proposed_with_the_step_and_the_lines(grown: tuple[Record, list[Figures]]) -> None:
     now, earlier = grown
     found = next(each for each in proposals(now, earlier) if each.key == "rto:restore:usb/archive")
-    assert found.title.startswith("Bring back less of media, or from a faster disk")
-    assert f"the RTO is missed {only(foresee(now, earlier)).when} otherwise" in found.title
+    assert found.title.endswith(" as the data grows: bring back less of media, or from a faster disk (15.5 GB from usb)")
+    assert found.title.startswith(f"The RTO is missed {only(foresee(now, earlier)).about}")
     assert found.instead
     assert found.instead.key == "objectives.rto"
 
