@@ -1,12 +1,15 @@
-"""The other side of a connection, in this process: it runs nothing, and answers as it is told."""
+"""The other side of a connection, in this process: it runs shells of this host, or answers as it is told."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import IO
 
 import paramiko
 
@@ -33,11 +36,43 @@ def nothing(_command: str, _channel: paramiko.Channel) -> None:
     """Never answer."""
 
 
+def shell(command: str, channel: paramiko.Channel) -> None:
+    """Run it on this host, in a session of its own, until it ends or nobody listens any more."""
+    with subprocess.Popen(
+        ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stderr is not None
+        threading.Thread(target=_feed, args=(channel, running.stdin), daemon=True).start()
+        saying = threading.Thread(target=_pour, args=(running.stderr.fileno(), channel.sendall_stderr))
+        saying.start()
+        _pour(running.stdout.fileno(), channel.sendall)
+        saying.join()
+    with contextlib.suppress(OSError):
+        if running.returncode >= 0:  # what a signal ended has none
+            channel.send_exit_status(running.returncode)
+        channel.close()
+
+
+def _feed(channel: paramiko.Channel, target: IO[bytes]) -> None:
+    with contextlib.suppress(OSError), target:
+        while data := channel.recv(1 << 16):
+            target.write(data)
+            target.flush()
+
+
+def _pour(source: int, take: Callable[[bytes], None]) -> None:
+    with contextlib.suppress(OSError):
+        while data := os.read(source, 1 << 16):
+            take(data)
+
+
 @dataclass
 class Peer:
     """A server on loopback with a host key of its own, which takes `ours` and has `most` sessions at once."""
 
-    answer: Answer = field(default_factory=say)
+    answer: Answer = shell
     ours: KeyPair = field(default_factory=new_pair)
     theirs: KeyPair = field(default_factory=new_pair)
     most: int = 100

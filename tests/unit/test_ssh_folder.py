@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from muster.machines.machine import Mount
 from muster.machines.ssh.folder import Folder
 from muster.machines.ssh.host import Host
 from muster.machines.ssh.remote import Remote
-from tests.fake.ssh_peer import Peer, say
+from tests.fake.ssh_peer import Peer, say, shell
 
 SOON = timedelta(seconds=10)
 SECRET = "not to be seen"  # noqa: S105  # by whoever it is
@@ -37,19 +36,27 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+def among(folder: Path, programs: Mapping[str, str], command: str, channel: paramiko.Channel) -> None:
+    """Run a command where these programs are others."""
+    folder.mkdir(exist_ok=True)
+    for name, does in programs.items():
+        (folder / name).write_text(f"#!/bin/sh\n{does}\n")
+        (folder / name).chmod(0o700)
+    shell(f"PATH={folder}:$PATH exec {command}", channel)
+
+
 @pytest.fixture
-def seen(folder: Path) -> Iterator[paramiko.SFTPClient]:
+def seen(folder: Path, tmp_path: Path) -> Iterator[paramiko.SFTPClient]:
     """What a machine sees of a folder: it speaks SFTP over the channel that sshfs would have."""
     clients: list[paramiko.SFTPClient] = []
-    ready = threading.Event()
+    mounted = tmp_path / "mounted"
 
     def answer(command: str, channel: paramiko.Channel) -> None:
         if "exec sshfs" in command:
             clients.append(paramiko.SFTPClient(channel))
-            ready.set()
+            mounted.touch()
         else:
-            ready.wait(10)
-            say()(command, channel)
+            among(tmp_path / "programs", {"grep": f"test -e {mounted}", "mountpoint": "true"}, command, channel)
 
     with Peer(answer).serving() as peer:
         host = Host("spare", "127.0.0.1", peer.port, key=peer.ours.private, host_key=peer.theirs.public)
@@ -177,16 +184,12 @@ class TestOffer:
         assert "may not be read by this user" in self.offered(peer, Mount(folder, "/mnt/usb"))
 
     @pytest.mark.parametrize("why", ["the program sshfs is missing: install the package sshfs", "its kernel has no FUSE"])
-    def test_a_machine_that_cannot_see_it_says_why(self, peer: Peer, folder: Path, why: str) -> None:
-        ended = threading.Event()
-
+    def test_a_machine_that_cannot_see_it_says_why(self, peer: Peer, folder: Path, tmp_path: Path, why: str) -> None:
         def answer(command: str, channel: paramiko.Channel) -> None:
             if "exec sshfs" in command:
                 say(1, b"", f"{why}\n".encode())(command, channel)
-                ended.set()
             else:
-                ended.wait(10)
-                say(1)(command, channel)
+                among(tmp_path / "programs", {"sleep": "exec /bin/sleep 0.01"}, command, channel)
 
         peer.answer = answer
         said = self.offered(peer, Mount(folder, "/mnt/usb"))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import paramiko
 import pytest
 
 from muster.errors import HarnessError, Stopped, Unreachable
+from muster.machines.machine import Result
 from muster.machines.relay import Endpoint
-from muster.machines.ssh import channel as channels
+from muster.machines.shells import shell as shells
 from muster.machines.ssh.host import Host, Sudo
 from muster.machines.ssh.remote import Remote
-from tests.fake.ssh_peer import Cable, Peer, nothing, say
+from tests.fake.ssh_peer import Cable, Peer, say, shell
 
 SOON = timedelta(seconds=10)
+HOUR = timedelta(hours=1)
 PASSWORD = "correct-horse-battery"  # noqa: S105  # nobody's
 
 
@@ -41,22 +45,16 @@ def remote(peer: Peer) -> Iterator[Remote]:
 
 
 class TestSessions:
-    def test_more_commands_than_the_server_allows_wait_their_turn(self, peer: Peer, remote: Remote) -> None:
+    def test_more_commands_than_the_server_allows_wait_their_turn(self, peer: Peer, remote: Remote, tmp_path: Path) -> None:
         peer.most = 3
-        full = threading.Event()
-
-        def answer(command: str, channel: paramiko.Channel) -> None:
-            # Nobody ends before three run at once.
-            if peer.at_once == 3:
-                full.set()
-            full.wait(10)
-            say(0, command[-60:].encode())(command, channel)
-
-        peer.answer = answer
+        # Nobody ends before three run at once.
+        wait = f"until [ $(ls {tmp_path} | wc -l) -ge 3 ]; do sleep 0.02; done"
         with ThreadPoolExecutor(12) as pool:
-            results = list(pool.map(lambda number: remote.run(f"echo {number:02}", timeout=SOON), range(12)))
-        assert all(f"echo {number:02}" in result.out for number, result in enumerate(results))
+            commands = [f"touch {tmp_path}/{number}; {wait}; echo {number}" for number in range(12)]
+            results = list(pool.map(lambda command: remote.run(command, timeout=SOON), commands))
+        assert [result.out for result in results] == [f"{number}\n" for number in range(12)]
         assert peer.at_once == 3
+        assert len(peer.commands) == 3  # the rest ran on shells that were there
 
     def test_a_server_that_allows_none_is_no_endless_wait(self, peer: Peer, remote: Remote) -> None:
         peer.most = 0
@@ -64,79 +62,64 @@ class TestSessions:
             remote.run("true", timeout=SOON)
 
 
+def begun(remote: Remote, pool: ThreadPoolExecutor, command: str, timeout: timedelta = HOUR) -> Future[Result]:
+    """A command that runs."""
+    seen = threading.Event()
+    running = pool.submit(remote.run, f"echo begun; {command}", timeout=timeout, on_line=lambda _line: seen.set())
+    assert seen.wait(10)
+    return running
+
+
 class TestGone:
     def test_a_host_that_is_unplugged_is_noticed_though_its_command_is_silent(self, peer: Peer) -> None:
-        peer.answer = nothing
         with Cable(peer.port).plugged_in() as cable:
-            reached = host(peer, port=cable.port, silence=timedelta(seconds=0.4))
-            remote = Remote(reached)
+            remote = Remote(host(peer, port=cable.port, silence=timedelta(seconds=0.4)))
             with ThreadPoolExecutor(1) as pool:
-                running = pool.submit(remote.run, "sleep", timeout=timedelta(hours=1))
-                wait_for(lambda: len(peer.commands) == 1)
+                running = begun(remote, pool, "sleep 5")
                 cable.pull()
                 with pytest.raises(Unreachable, match=r"The connection to spare .* was cut while a command ran on it"):
                     running.result(10)
             remote.close()
 
     def test_a_host_that_only_says_nothing_is_kept(self, peer: Peer) -> None:
-        done = threading.Event()
-
-        def answer(command: str, channel: paramiko.Channel) -> None:
-            done.wait(1.5)
-            say(0, b"late")(command, channel)
-
-        peer.answer = answer
         remote = Remote(host(peer, silence=timedelta(seconds=0.3)))
-        assert remote.run("sleep", timeout=SOON).out == "late"
+        assert remote.run("sleep 1.5; echo late", timeout=SOON).out == "late\n"
         remote.close()
 
     def test_a_connection_that_was_cut_is_made_again_and_what_it_left_is_ended(self, peer: Peer, remote: Remote) -> None:
-        remote.run("true", timeout=SOON)
-        peer.cut()
-        wait_for(lambda: remote._connection is not None and not remote._connection.alive)
-        remote.run("again", timeout=SOON)
-        mark = peer.commands[0].split("muster-")[1].split()[0]
-        assert f"pgrep -f '\"'\"'[m]uster-{mark} " in peer.commands[1]
-        assert "again" in peer.commands[2]
-
-    def test_no_status_is_no_result(self, peer: Peer, remote: Remote) -> None:
-        peer.answer = say(None, b"half of it")
-        with pytest.raises(Unreachable, match="was cut while a command ran"):
-            remote.run("true", timeout=SOON)
-
-    def test_a_cut_that_is_noticed_late_is_no_timeout(self, peer: Peer, remote: Remote) -> None:
-        late = threading.Event()
-
-        def answer(_command: str, channel: paramiko.Channel) -> None:
-            late.wait(0.2)  # longer than the command may take
-            channel.close()
-
-        peer.answer = answer
-        with pytest.raises(Unreachable, match="was cut while a command ran"):
-            remote.run("true", timeout=timedelta(seconds=0.1))
-
-    def test_a_command_that_the_far_side_does_not_end_is_not_waited_for(self, peer: Peer, remote: Remote) -> None:
-        peer.answer = nothing
-        with pytest.raises(HarnessError, match=r"spare .* did not end a command that was over its 0\.1 s"):
-            remote.run("true", timeout=timedelta(seconds=0.1))
-
-    def test_what_stays_and_holds_the_output_is_not_waited_for(
-        self, peer: Peer, remote: Remote, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(channels, "_GRACE", 0.1)
-
-        def answer(_command: str, channel: paramiko.Channel) -> None:
-            channel.sendall(b"started")
-            channel.send_exit_status(0)
-
-        peer.answer = answer
-        assert remote.run("daemon &", timeout=SOON).out == "started"
-
-    def test_closing_stops_what_runs_and_what_comes_later(self, peer: Peer, remote: Remote) -> None:
-        peer.answer = nothing
+        left = "sleep 43.21"
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(remote.run, "sleep", timeout=timedelta(hours=1))
-            wait_for(lambda: len(peer.commands) == 1)
+            running = begun(remote, pool, left)
+            peer.cut()
+            with pytest.raises(Unreachable, match="was cut while a command ran"):
+                running.result(10)
+        assert remote.run(f"pgrep -fx '{left}'; echo again", timeout=SOON).out == "again\n"
+        names = [command.split()[2] for command in peer.commands]
+        assert [name.rpartition("-")[2] for name in names] == ["1", "2"]
+
+    def test_a_shell_that_went_is_no_result_on_a_host_that_is_shutting_down(self, remote: Remote, tmp_path: Path) -> None:
+        (tmp_path / "systemctl").write_text("#!/bin/sh\necho stopping\nexit 1\n")
+        (tmp_path / "systemctl").chmod(0o700)
+        kill = "kill -KILL $(ps -o ppid= -p $PPID)"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+            with pytest.raises(Unreachable, match="was cut while a command ran"):
+                remote.run(kill, timeout=SOON)
+            (tmp_path / "systemctl").write_text("#!/bin/sh\necho running\n")
+            assert remote.run(kill, timeout=SOON).exit == 137
+        assert remote.run("echo here", timeout=SOON).out == "here\n"
+
+    def test_a_command_that_the_far_side_does_not_end_is_not_waited_for(self, remote: Remote) -> None:
+        with pytest.raises(HarnessError, match=r"spare .* did not end a command that was over its 0\.1 s"):
+            remote.run("trap '' TERM; while :; do sleep 0.1; done", timeout=timedelta(seconds=0.1))
+
+    def test_what_stays_and_holds_the_output_is_not_waited_for(self, remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shells, "GRACE", 0.1)
+        assert remote.run("sleep 2 & echo started", timeout=SOON).out == "started\n"
+
+    def test_closing_stops_what_runs_and_what_comes_later(self, remote: Remote) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            running = begun(remote, pool, "sleep 5")
             remote.close()
             with pytest.raises(Stopped):
                 running.result(10)
@@ -157,18 +140,16 @@ class TestGone:
 
 
 class TestLines:
-    def test_an_error_of_who_hears_the_lines_comes_through(self, peer: Peer, remote: Remote) -> None:
+    def test_an_error_of_who_hears_the_lines_comes_through(self, remote: Remote) -> None:
         def on_line(line: str) -> None:
             raise ValueError(line)
 
-        peer.answer = say(0, b"one\ntwo\n")
         with pytest.raises(ValueError, match="one"):
-            remote.run("true", timeout=SOON, on_line=on_line)
-        assert remote.run("true", timeout=SOON).out == "one\ntwo\n"
+            remote.run("echo one; echo two", timeout=SOON, on_line=on_line)
+        assert remote.run("echo one; echo two", timeout=SOON).out == "one\ntwo\n"
 
-    def test_both_streams_can_be_bigger_than_what_may_be_under_way(self, peer: Peer, remote: Remote) -> None:
-        peer.answer = say(0, b"o" * 9_000_000, b"e" * 9_000_000)
-        result = remote.run("true", timeout=SOON)
+    def test_both_streams_can_be_bigger_than_what_may_be_under_way(self, remote: Remote) -> None:
+        result = remote.run("head -c 9000000 /dev/zero; head -c 9000000 /dev/zero >&2", timeout=SOON)
         assert (len(result.raw), len(result.err)) == (9_000_000, 9_000_000)
 
 
@@ -206,25 +187,21 @@ class TestSudo:
             remote.run("true", timeout=SOON)
         remote.close()
 
-    def test_the_password_is_in_no_command_and_is_given_as_the_first_line(self, peer: Peer) -> None:
-        heard: list[bytes] = []
+    def test_the_password_is_in_no_command_and_is_given_as_the_first_line(self, peer: Peer, tmp_path: Path) -> None:
+        told = tmp_path / "told"
 
-        def answer(command: str, channel: paramiko.Channel) -> None:
-            data = b""
-            while block := channel.recv(1000):
-                data += block
-            heard.append(data)
-            say(0, b"0\n")(command, channel)
+        def sudo(command: str, channel: paramiko.Channel) -> None:
+            asking = f'sh -c \'read -r password; echo "$password" >>{told}; exec "$@"\' sudo'
+            shell(f"exec {asking} {command.partition(' -- ')[2]}", channel)
 
-        peer.answer = answer
+        peer.answer = sudo
         remote = Remote(host(peer, user="pi", sudo=Sudo(PASSWORD)))
-        remote.run("cat", timeout=SOON, stdin=b"the input")
+        assert remote.run("cat", timeout=SOON, stdin=b"the input").out == "the input"
+        assert remote.run("cat", timeout=SOON).out == ""
         remote.close()
+        assert told.read_text() == f"{PASSWORD}\n"  # once
         assert PASSWORD not in "".join(peer.commands)
         assert PASSWORD not in repr(remote.host)
-        password, mark, rest = heard[-1].split(b"\n", 2)
-        assert (password.decode(), rest) == (PASSWORD, b"the input")
-        assert mark.decode() in peer.commands[-1]
 
 
 class TestForwards:
@@ -243,12 +220,3 @@ class TestForwards:
         with pytest.raises(HarnessError, match="does not let nas:22 be reached through it: its SSH server has to allow TCP"):
             remote.connect(SOON)
         remote.close()
-
-
-def wait_for(holds: object) -> None:
-    done = threading.Event()
-    for _ in range(1000):
-        if holds():  # type: ignore[operator]
-            return
-        done.wait(0.01)
-    raise AssertionError("what was waited for did not come")
