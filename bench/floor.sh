@@ -48,7 +48,7 @@ runuser -u postgres -- sh -eu -c '
 
 telemetry-selftest decrypt | grep -q decrypted &
 old_notes=$!
-systemctl start telemetry-ingest telemetry-status
+systemctl start telemetry-ingest telemetry-status nginx
 telemetry-selftest round-trip | grep -q stored
 wait "$old_notes"
 END

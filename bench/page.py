@@ -29,8 +29,8 @@ _OTHER = {
     "archive/restic": ("restic alone, the archive of 0.5 GB", "{:.2f} s"),
     "archive/muster": ("Muster's own step for the same", "{:.2f} s"),
     "inspection/seconds": ("a daily inspection of all four copies, from start to exit", "{:.1f} s"),
-    "index/first": ("the index over 1,000 runs, for the first time", "{:.1f} s"),
-    "index/next": ("the index over 1,000 runs and one more", "{:.1f} s"),
+    "index/first": ("the index over 1,000 runs, none of which was read before", "{:.1f} s"),
+    "index/next": ("the index after one run more, as after every drill", "{:.1f} s"),
     "index/next-mb": ("memory of that", "{:.0f} MB"),
 }
 
