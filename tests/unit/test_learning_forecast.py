@@ -153,6 +153,20 @@ def test_the_month_is_that_in_which_it_really_happens(tmp_path: Path, grown: tup
     assert ahead.months == pytest.approx((number - len(GROWING) + 1) * 30 * DAY / MONTH, abs=1.1)
 
 
+def test_a_step_that_nothing_waits_for_yet_is_seen_coming(tmp_path: Path) -> None:
+    """The RTO has hardly grown so far, for the archive was back long before the last service."""
+    growths = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    now, earlier = course(tmp_path, growths, change=promising(1150.0))
+    rtos = [each["rto"] for each in earlier]
+    assert max(rtos) - min(rtos) < 15
+    ahead = only(foresee(now, earlier))
+    number, growth, late = len(growths) - 1, growths[-1], now
+    while not late.rto.missed:
+        number, growth = number + 1, growth + 0.1
+        late = drill(tmp_path, number, growth, promising(1150.0))
+    assert abs((datetime.fromisoformat(ahead.missed) - datetime.fromisoformat(late.started_at)).days) <= 40
+
+
 def test_a_forecast_says_what_it_is_from(grown: tuple[Record, list[Figures]]) -> None:
     said = only(foresee(*grown)).said
     assert said.startswith(
