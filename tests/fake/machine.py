@@ -279,7 +279,10 @@ _HEALTHY: Mapping[str, Answer | Callable[[str], Answer]] = {
     r"^hostname$": (0, "tiny-pi\n"),
     r"^systemctl is-active [^-]\S*$": (0, "active\n"),
     r"is-enabled": (0, "enabled\n.\nenabled\n.\nenabled\n.\n"),
-    r"systemctl show -p ActiveState,NRestarts": (0, "ActiveState=active\nNRestarts=0\nResult=success\n"),
+    r"systemctl show -p ActiveState,NRestarts": lambda command: (
+        0,
+        "\n".join("ActiveState=active\nNRestarts=0\nResult=success\n" for _ in command.split()[4:]),
+    ),
     r"^date -u \+%s$": lambda _: (0, f"{datetime.now(UTC).timestamp():.0f}\n"),
     r"os-release": (0, "ID=debian\nVERSION_CODENAME=trixie\n"),
     r"uname -s": (0, "Linux\n"),

@@ -20,7 +20,7 @@ MOMENTS = {
     "provisioned": "provision",
     "configured": r"restic .* restore ",
     "restored": "app-load",
-    "serving": "systemctl start --no-block app",
+    "serving": "systemctl start app",
     "verified": "ask-app",
 }
 
