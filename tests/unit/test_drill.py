@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from muster import graph
 from muster.drill import Blocked, Drill, Row, rows
 from muster.errors import HarnessError, PlanError, RecoveryError
 from muster.incidents import Incident
@@ -68,7 +69,8 @@ def test_a_milestone_waits_for_those_before_it(make: MakeDrill) -> None:
     assert "smoke:ping" not in ended
 
 
-def test_a_row_waits_for_its_own_steps_alone(make: MakeDrill) -> None:
+def test_a_row_waits_for_its_own_steps_alone(make: MakeDrill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "PATIENCE", 0.1)
     drill = make(FakeMachine(hang="app-load"))
     drill.reach("restored", Row("dataset", "media"))
     drill.reach("serving", Row("service", "web"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from dataclasses import replace
 from graphlib import CycleError
 from typing import TYPE_CHECKING
 
 import pytest
 
+from muster import graph as graphs
 from muster.graph import Ending, Graph, Node, Outcome
 
 if TYPE_CHECKING:
@@ -292,3 +294,29 @@ def test_a_held_step_that_nobody_released_is_stopped() -> None:
     graph.stop()
     assert graph.endings["held"].outcome == "stopped"
     assert told.ran == []
+
+
+class TestYielding:
+    def test_a_step_lets_another_go_first_that_is_slower_to_begin_with(self) -> None:
+        told = Told()
+        slow, done = threading.Event(), list[bool]()
+        first = told.node("first", action=lambda: done.append(slow.wait(0.05)))
+        told.run(first, told.node("last", "first"), replace(told.node("background"), yields=("last",)))
+        assert told.ran == ["first", "last", "background"]
+
+    def test_one_that_failed_or_was_blocked_is_not_waited_for(self) -> None:
+        told = Told()
+        told.run(told.node("first", action=boom), told.node("last", "first"), replace(told.node("rest"), yields=("last",)))
+        assert told.ran == ["first", "rest"]
+
+    def test_it_does_not_do_so_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(graphs, "PATIENCE", 0.05)
+        told, hangs, done = Told(), threading.Event(), list[bool]()
+        graph = told.graph(
+            [told.node("hangs", action=lambda: done.append(hangs.wait(WAIT))), replace(told.node("rest"), yields=("hangs",))]
+        )
+        graph.start()
+        assert graph.wait_for(["rest"], WAIT)
+        assert "hangs" not in graph.endings
+        hangs.set()
+        assert graph.join(WAIT)
