@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from images import sample, sample_copy
 from images.sample_pi import PLAN, replace_key
 from muster.errors import MusterError
-from muster.faults import Copied
 from muster.machines import engine
 from muster.plan import Plan
+
+if TYPE_CHECKING:
+    from muster.faults import Copied
 
 # An uninstalled clone works too; an installed plugin has the same name, so that it is loaded once.
 pytest_plugins = ("muster.plugin",)

@@ -28,9 +28,6 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a program, this file's own folder would be first
 
-from docker.errors import DockerException  # after the path
-from rich.console import Console
-
 from images.sample_pi import (
     HOME,
     MEDIA_MB,
@@ -157,6 +154,9 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Do what the command line says; 1 and one sentence when that cannot be done."""
+    from docker.errors import DockerException  # noqa: PLC0415  # for the program alone, not for tests
+    from rich.console import Console  # noqa: PLC0415  # the same
+
     options = _arguments()
     console, started = Console(stderr=True, highlight=False), time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves through every `with`, as Ctrl-C does
