@@ -104,8 +104,8 @@ def _environment() -> Mapping[str, str]:
 
 def _since_asked(record: Record, seconds: float) -> float:
     """Seconds since the drill began as seconds since its machine was asked for."""
-    asked = record.steps["provision"].started
-    return seconds - (0.0 if asked is None else asked - record.began)
+    asked = min(step.started for step in record.steps.values() if step.started is not None)
+    return seconds - (asked - record.began)
 
 
 def _critical(record: Record, place: Place) -> float:
