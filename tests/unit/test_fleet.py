@@ -24,6 +24,7 @@ from muster.plugin import fleet, workers
 from muster.plugin.scheduling import DrillScheduling
 from muster.plugin.wire import Listener
 from muster.record import Record, fold
+from muster.report import history
 from tests.fake.folder import ROOT, Folder, Outcomes
 from tests.fake.hosts import Host, Hosts
 
@@ -288,7 +289,7 @@ def test_what_no_worker_is_left_for_is_told_rather_than_waited_for() -> None:
 
 def test_a_worker_elsewhere_learns_what_was_read_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {"usb": [PacksRead("usb", 1, 4, "2026-03-01T09:00:00+00:00")]}
-    monkeypatch.setattr(fleet, "packs_read", lambda _out, plan: before if plan == "tiny" else {})
+    monkeypatch.setattr(history, "packs_read", lambda _out, plan: before if plan == "tiny" else {})
     drilling: Any = SimpleNamespace(config=None, folder=tmp_path / "run", plans=[SimpleNamespace(name="tiny")])
     told = {}
     for host in ("attic", None):
