@@ -50,7 +50,7 @@ def test_a_wait_within_a_command_is_as_long_as_the_pace_asks(tmp_path: Path, pac
     machine = Slow(pace)
     serve.start(_recovering(machine, tmp_path), "db", "start:db")
     (command,) = machine.commands
-    assert f"+ {seconds}))" in command
+    assert f"now + {seconds}00))" in command, "in hundredths of a second"
     assert machine.allowed[0] > timedelta(seconds=seconds), "the command is not cut off before it has given up itself"
 
 
