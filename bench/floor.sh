@@ -42,8 +42,8 @@ cd /
 until pg_isready -q; do sleep 0.02; done
 dump=$(find /var/backups/telemetry/readings -name '*.dump' | sort | tail -n 1)
 runuser -u postgres -- sh -eu -c '
-    psql -qX -c "create role telemetry login" \
-        -c "create database telemetry owner telemetry template template0 encoding utf8 locale \"C.UTF-8\""
+    createuser telemetry
+    createdb -O telemetry -T template0 -E UTF8 -l C.UTF-8 telemetry
     pg_restore -d telemetry --exit-on-error' < "$dump"
 
 telemetry-selftest decrypt | grep -q decrypted &
