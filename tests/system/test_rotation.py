@@ -61,7 +61,7 @@ def rehearsed(system: Sample, home: Path, change: Callable[[str], str] = str, **
     put_store = sample.store_for(client, home)
     session = Session(
         options,
-        lambda _, network, labels: put_store(network, labels),
+        lambda _plan, _reached, network, labels: put_store(network, labels),
         say=lambda _: None,
         change_key=lambda _, __, labels, old, new: replace_key(client, labels, old, new),
     )
