@@ -102,6 +102,7 @@ def test_a_port_whose_unit_died_is_not_waited_for(pi: Pi) -> None:
     [
         "Failed to connect to system scope bus via local transport: Connection refused",
         "Failed to connect to bus: No such file or directory",
+        "Reload daemon failed: Connection reset by peer",
     ],
 )
 def test_a_machine_whose_systemd_does_not_answer_is_no_fault_of_the_backup(tmp_path: Path, said: str) -> None:
@@ -120,3 +121,5 @@ def test_a_machine_whose_systemd_does_not_answer_is_no_fault_of_the_backup(tmp_p
     context = Recovering(plan, Dying({}), Journal(tmp_path / "j"), ["usb"], datetime.now(UTC), {})
     with pytest.raises(HarnessError, match="systemd does not answer on the machine"):
         serve.start(context, "db", "start:db")
+    with pytest.raises(HarnessError, match="systemd does not answer on the machine"):
+        serve.reload_units(context, "units")
