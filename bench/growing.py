@@ -81,21 +81,5 @@ def no_units(pi: SamplePi) -> None:
 def back_up(pi: SamplePi) -> None:
     """Back the Pi up while its timer waits for its next time, as on every Pi, and with a reading of this moment."""
     pi.feed(1)
-    pi.run("touch /var/lib/systemd/timers/stamp-telemetry-backup.timer; systemctl start telemetry-backup.timer")
-    pi.backup()
-    pi.run("systemctl stop telemetry-backup.timer")
-
-
-_LOCAL_ONLY = """
-python3 - <<'END'
-import re, pathlib
-plan = pathlib.Path("/etc/muster/plan.toml")
-text = re.sub(r"(?ms)^\\[repositories\\.(offsite|vault-offsite)\\].*?(?=^\\[)", "", plan.read_text())
-plan.write_text(text.replace('["vault", "vault-offsite"]', '["vault"]'))
-END
-"""
-
-
-def local_only(pi: SamplePi) -> None:
-    """Have the Pi leave its off-site store alone from now on: one system with copies there is enough."""
-    pi.run(_LOCAL_ONLY)
+    with pi.ticking():
+        pi.backup()

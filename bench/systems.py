@@ -100,7 +100,7 @@ class Systems:
             pi.run("systemctl stop telemetry-backup.timer")
             growing.read(pi, READINGS)
             self._keep(pi, folder, "half", lambda: None)
-            growing.local_only(pi)
+            pi.local_only()
             self._keep(pi, folder, "units", lambda: growing.units(pi, UNITS))
             growing.no_units(pi)
             self._keep(pi, folder, "1g", lambda: growing.film(pi, 500))

@@ -38,6 +38,14 @@ _AUTHORIZED = "/run/store/authorized_keys"
 MEDIA_MB = 60
 BOOTED = "until [ -S /run/systemd/private ]; do sleep 0.02; done; systemctl is-system-running --wait"
 Say = Callable[[str], None]
+_LOCAL_ONLY = """
+python3 - <<'END'
+import re, pathlib
+plan = pathlib.Path("/etc/muster/plan.toml")
+text = re.sub(r"(?ms)^\\[repositories\\.(offsite|vault-offsite)\\].*?(?=^\\[)", "", plan.read_text())
+plan.write_text(text.replace('["vault", "vault-offsite"]', '["vault"]'))
+END
+"""
 
 
 class SampleError(MusterError):
@@ -258,6 +266,21 @@ class SamplePi:
             why = "{ journalctl -u telemetry-backup.service -n 15 --no-pager -o cat; false; }"
             self.run(f"systemctl start telemetry-backup.service || {why}", timeout=1300)
         return str(json.loads(self.run("cat /var/lib/muster/manifest.json"))["run"])
+
+    @contextlib.contextmanager
+    def ticking(self) -> Iterator[None]:
+        """Have its timer wait for its next time meanwhile, as on every Pi; the stamp keeps it from making up for the last one."""
+        self.run(
+            "touch /var/lib/systemd/timers/stamp-telemetry-backup.timer; systemctl start telemetry-backup.timer", check=False
+        )
+        try:
+            yield
+        finally:
+            self.run("systemctl stop telemetry-backup.timer", check=False)
+
+    def local_only(self) -> None:
+        """Have it back itself up to its USB disk alone from now on: copying off-site costs every backup seconds."""
+        self.run(_LOCAL_ONLY)
 
     def lose(self) -> datetime:
         """Destroy the Pi, now; what is left is what lies in `home`. Returns the moment of the loss."""

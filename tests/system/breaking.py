@@ -39,15 +39,6 @@ from telemetry.settings import MEDIA
 (MEDIA / archive.LIST).write_text(json.dumps(archive.describe(MEDIA), indent=0))
 END
 """
-# The living Pi backs itself up to its USB disk alone: copying off-site has its own tests, and costs every test seconds.
-_LOCAL_ONLY = """
-python3 - <<'END'
-import re, pathlib
-plan = pathlib.Path("/etc/muster/plan.toml")
-text = re.sub(r"(?ms)^\\[repositories\\.(offsite|vault-offsite)\\].*?(?=^\\[)", "", plan.read_text())
-plan.write_text(text.replace('["vault", "vault-offsite"]', '["vault"]'))
-END
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +65,7 @@ class Sample:
         try:
             self.living.run(do)
             if backup is not None:
-                with ticking(self.living):
+                with self.living.ticking():
                     self.living.backup(backup)
             return copy_home(self.client, self.living.home, self.folder / name)
         finally:
@@ -139,24 +130,9 @@ def living_pi(client: docker.DockerClient, home: Path, readings: int, media_mb: 
     with SamplePi(client, sample.new_home(home), media_mb) as pi:
         pi.run(f"systemctl stop telemetry-backup.timer; {_SMALL_ARCHIVE}")
         pi.feed(readings, span=timedelta(minutes=5))
-        with pi.feeding(), ticking(pi):
+        with pi.feeding(), pi.ticking():
             pi.backup()
         yield pi
-
-
-@contextlib.contextmanager
-def ticking(pi: SamplePi) -> Iterator[None]:
-    """Have the timer wait for its next time meanwhile, as on every Pi; the stamp keeps it from making up for the last one."""
-    pi.run("touch /var/lib/systemd/timers/stamp-telemetry-backup.timer; systemctl start telemetry-backup.timer", check=False)
-    try:
-        yield
-    finally:
-        pi.run("systemctl stop telemetry-backup.timer", check=False)
-
-
-def local_only(pi: SamplePi) -> None:
-    """Have the Pi leave the off-site store alone from now on."""
-    pi.run(_LOCAL_ONLY)
 
 
 def copy_home(client: docker.DockerClient, source: Path, target: Path) -> Path:

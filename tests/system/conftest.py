@@ -26,7 +26,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     try:
         with breaking.living_pi(client, folder / "living", READINGS, MEDIA_MB) as living:
             whole = breaking.copy_home(client, folder / "living", folder / "whole")
-            breaking.local_only(living)
+            living.local_only()
             yield Sample(client, living, whole, folder, folder / "reports")
     finally:
         if os.getuid():  # what containers wrote is root's, and pytest could not remove it

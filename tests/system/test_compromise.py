@@ -132,7 +132,7 @@ def story(system: Sample) -> Iterator[Story]:
     plan = pi.run(f"{KEEP}; cp -a {own} /root/plan.toml; cat {own}")
     try:
         pi.run(f"cat > {own} <<'END'\n{_widened(plan)}\nEND\n{HEALTHY}")
-        with breaking.ticking(pi):
+        with pi.ticking():
             pi.backup()
             good = datetime.now(UTC)
             pi.backup()

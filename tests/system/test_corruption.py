@@ -51,7 +51,7 @@ def spoilt(system: Sample) -> Iterator[Spoilt]:
     try:
         pi.feed(30)
         pi.run(f"rm -rf /mnt/usb/many; {RESTIC} init -r /mnt/usb/many")
-        with breaking.ticking(pi):
+        with pi.ticking():
             pi.backup()
         count, total = pi.run("telemetry-sql 'select count(*), sum(value) from reading'").split("|")
         first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)

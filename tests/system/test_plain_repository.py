@@ -9,7 +9,7 @@ import pytest
 
 from muster.plan import load
 from muster.record import Record
-from tests.system.breaking import Sample, flip, found, packs, ticking, told
+from tests.system.breaking import Sample, flip, found, packs, told
 
 # What anyone types who has read restic's manual: no tags, no manifest, whole folders.
 _BY_HAND = """
@@ -46,7 +46,7 @@ def _accepting(*codes: str) -> Callable[[str], str]:
 
 @pytest.fixture(scope="module")
 def home(system: Sample) -> Path:
-    with ticking(system.living):
+    with system.living.ticking():
         system.living.backup()  # whose dumps are what is backed up by hand: those of other tests can be old by now
     return system.backed_up("plain", _by_hand(Path("drills/plans/telemetry.toml")), backup=None)
 

@@ -263,3 +263,11 @@ def test_every_reference_is_followed_before_the_machine_is_made(
     with pytest.raises((PlanError, RecoveryError), match=sentence):
         drill.reach("provisioned")
     assert not (tmp_path / "log").exists()
+
+
+def test_what_fails_on_a_machine_that_is_dying_is_no_fault_of_the_backup(make: MakeDrill) -> None:
+    drill = make(FakeMachine({"systemctl start --no-block db": (90, "x"), "systemctl show -p Version": (1, "")}))
+    with pytest.raises(HarnessError, match="systemd does not answer on the machine any more"):
+        drill.reach("serving", Row("service", "db"))
+    assert not drill.record.findings
+    assert drill.record.verdict == "not proven"

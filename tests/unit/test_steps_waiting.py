@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from muster.drill import Drill
-from muster.errors import HarnessError
 from muster.incidents import Incident
 from muster.journal import Journal
-from muster.machines.machine import OnLine, Result
 from muster.plan import load
 from muster.steps import serve
-from muster.steps.context import Recovering
 from tests.fake.machine import FakeMachine, write_plan
 
 REFUSED, DEAD, LATE, SKIPPED = 90, 91, 92, 93
@@ -95,31 +92,3 @@ def test_a_port_that_nobody_opens_is_late_and_its_unit_not_blamed(pi: Pi) -> Non
 
 def test_a_port_whose_unit_died_is_not_waited_for(pi: Pi) -> None:
     assert pi.starts("db", state="failed") == DEAD
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "Failed to connect to system scope bus via local transport: Connection refused",
-        "Failed to connect to bus: No such file or directory",
-        "Reload daemon failed: Connection reset by peer",
-    ],
-)
-def test_a_machine_whose_systemd_does_not_answer_is_no_fault_of_the_backup(tmp_path: Path, said: str) -> None:
-    class Dying(FakeMachine):
-        def run(
-            self,
-            command: str,
-            *,
-            timeout: timedelta,  # noqa: ARG002  # as of every machine
-            stdin: bytes = b"",  # noqa: ARG002
-            on_line: OnLine | None = None,  # noqa: ARG002
-        ) -> Result:
-            return Result(command, REFUSED, "", said, 0.0)
-
-    plan = load(write_plan(tmp_path))
-    context = Recovering(plan, Dying({}), Journal(tmp_path / "j"), ["usb"], datetime.now(UTC), {})
-    with pytest.raises(HarnessError, match="systemd does not answer on the machine"):
-        serve.start(context, "db", "start:db")
-    with pytest.raises(HarnessError, match="systemd does not answer on the machine"):
-        serve.reload_units(context, "units")
